@@ -1,0 +1,1 @@
+"""The lab: everything that tests and the demo need, made from packages alone."""

@@ -1,0 +1,24 @@
+"""python -m lab.typing_check: mypy --strict over the pure layer, under the name by which the collection imports itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from lab.galaxy import LINK
+from lab.places import CHECKOUT, COLLECTIONS
+
+PURE = ("job", "command", "log", "manifest", "glacier", "prices", "errors", "times")
+
+
+def main() -> int:
+    """Check each pure module that there is, and the lab itself."""
+    prefix = "ansible_collections.permafrost.backup.plugins.module_utils"
+    there = [name for name in PURE if (LINK / f"plugins/module_utils/{name}.py").exists()]
+    argv = [sys.executable, "-m", "mypy", "--config-file", str(CHECKOUT / "pyproject.toml")]
+    argv += [word for name in there for word in ("-m", f"{prefix}.{name}")]
+    return subprocess.run(argv, cwd=COLLECTIONS, check=False).returncode if there else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
