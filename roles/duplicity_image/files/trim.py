@@ -1,0 +1,51 @@
+"""Take from the virtual environment what a backup to S3 never uses: data of 400 other services, 40 other back ends."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+# Roles may be assumed (sts), also from a login (sso); files without a service's name are needed by all.
+BOTOCORE_SERVICES = {"s3", "sts", "sso", "sso-oidc"}
+BOTO3_SERVICES = {"s3"}
+BACKENDS = {"__init__.py", "localbackend.py", "s3_boto3_backend.py"}
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def keep_folders(folder: Path, names: set[str]) -> None:
+    """Keep the files of a folder and these of its folders."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in names:
+            remove(path)
+
+
+def main(environment: Path) -> None:
+    """Trim the environment in place."""
+    packages = next(environment.glob("lib/python3.*/site-packages"))
+    keep_folders(packages / "botocore/data", BOTOCORE_SERVICES)
+    keep_folders(packages / "boto3/data", BOTO3_SERVICES)
+    for path in (packages / "duplicity/backends").iterdir():
+        if path.name not in BACKENDS:
+            remove(path)
+    useless = [*packages.glob("botocore/data/*/*/examples-1.json"), *packages.glob("**/*.c"), *packages.glob("**/*.pyi")]
+    for path in [*useless, packages / "boto3/examples", environment / "share", environment / "include"]:
+        if path.exists():
+            remove(path)
+    # One list of authorities for all: the system's, which is kept up to date and may hold a site's own.
+    (packages / "botocore/cacert.pem").unlink()
+    (packages / "botocore/cacert.pem").symlink_to(SYSTEM_AUTHORITIES)
+    # A name that does not change with Python's version, for the files that are added later.
+    (environment / "lib/python3").symlink_to(packages.parent.name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
