@@ -73,6 +73,12 @@ class S3Lab:
         """Where it listens."""
         return urlsplit(self.endpoint_url).port or 0
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
     def _wait(self, ready: Path, seconds: float = 60.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while not ready.exists():

@@ -24,7 +24,7 @@ class Control:
     """One method a verb; its keyword arguments are the JSON object of the request."""
 
     def __init__(self, keys: KeyRing, faults: Faults, log: RequestLog, limit: Limit) -> None:
-        self._keys, self._faults, self._log, self._limit = keys, faults, log, limit
+        self._faults = faults
         self._verbs: dict[str, Callable[..., Any]] = {
             "now": CLOCK.now,
             "mark": log.mark,
@@ -33,7 +33,7 @@ class Control:
             "fault": self._fault,
             "clear_faults": faults.clear,
             "add_key": keys.add,
-            "restore_limit": self._restore_limit,
+            "restore_limit": limit.set,
             "seed": seed,
             "state": state,
             "corrupt": corrupt,
@@ -53,10 +53,6 @@ class Control:
 
     def _fault(self, **rule: Any) -> None:
         self._faults.add(Fault(**rule))
-
-    def _restore_limit(self, per_second: int | None) -> int | None:
-        before, self._limit.per_second = self._limit.per_second, per_second
-        return before
 
 
 def seed(bucket: str, prefix: str, count: int, size_bytes: int, storage_class: str = "DEEP_ARCHIVE") -> list[str]:

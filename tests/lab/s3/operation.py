@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from moto.core.request import Request as MotoRequest
-from moto.core.routing import NotFound, get_service_router
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import NotFound
 
 from lab.s3.message import Request
 

@@ -8,7 +8,7 @@ import io
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol, cast
 
 from werkzeug.serving import DechunkedInput
 
@@ -31,12 +31,12 @@ class Source(Protocol):
 class Limited:
     """A connection, up to Content-Length."""
 
-    def __init__(self, raw: BinaryIO, length: int) -> None:
+    def __init__(self, raw: io.BufferedIOBase, length: int) -> None:
         self.raw, self.left = raw, length
 
     def readinto(self, view: memoryview) -> int:
         """As the connection's, but not past the end of the body."""
-        count = self.raw.readinto(view[: self.left]) if self.left else 0  # type: ignore[attr-defined]
+        count = self.raw.readinto(view[: self.left]) if self.left else 0
         if self.left and not count:
             raise ConnectionError("the client went away in the middle of a body")
         self.left -= count
@@ -102,12 +102,12 @@ KNOWN = (*CHECKSUMS, "crc32c", "crc64nvme")
 class Incoming:
     """The body that a request announces, not yet read."""
 
-    def __init__(self, request: Request, raw: BinaryIO, data_dir: Path) -> None:
+    def __init__(self, request: Request, raw: io.BufferedIOBase, data_dir: Path) -> None:
         self.request, self.data_dir = request, data_dir
         headers = request.headers
         self.chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         self.length = int(headers.get("content-length") or 0)
-        dechunked: Any = io.BufferedReader(DechunkedInput(raw), CHUNK) if self.chunked else None
+        dechunked: Any = io.BufferedReader(DechunkedInput(cast(IO[bytes], raw)), CHUNK) if self.chunked else None
         self.source: Source = dechunked or Limited(raw, self.length)
         self.count = 0
 

@@ -21,6 +21,12 @@ class Limit:
         self.per_second = per_second
         self._accepted: deque[float] = deque()
 
+    def set(self, per_second: int | None) -> int | None:
+        """A new limit, counted from now; gives the old one."""
+        before, self.per_second = self.per_second, per_second
+        self._accepted.clear()
+        return before
+
     def check(self) -> None:
         """SlowDown if the second is full."""
         horizon = time.monotonic() - 1.0

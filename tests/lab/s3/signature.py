@@ -1,8 +1,9 @@
 """Who is asking: Signature Version 4, recomputed with botocore's own canonical form.
 
 Verified: signatures in the header (single payload, unsigned payload, streaming payload with or without a trailer)
-and presigned URLs. Not verified: the signatures of the single chunks of a streaming payload (the signature of the
-request covers only the first of the chain), and the age of a signature, because the lab's clock is not real time.
+and presigned URLs of version 4 (boto3 makes them only with signature_version="s3v4"). Not verified: the signatures
+of the chunks of a streaming payload (that of the request is only the seed of their chain), and the age of a
+signature, because the lab's clock is not real time.
 """
 
 from __future__ import annotations

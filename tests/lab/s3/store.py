@@ -67,6 +67,12 @@ class LabKey(models.FakeKey):  # type: ignore[misc]
             if content is not None:
                 setattr(self, field, content)
 
+    def __deepcopy__(self, _memo: Any) -> LabKey:
+        """moto's ListObjectVersions copies the bucket to mark the latest versions: the bodies stay shared."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
     @property
     def value(self) -> bytes | Body:
         """The body, not a copy."""
@@ -118,7 +124,7 @@ class LabKey(models.FakeKey):  # type: ignore[misc]
         """Nothing to warn of."""
 
 
-class LabKeyStore(_VersionedKeyStore):  # type: ignore[misc]
+class LabKeyStore(_VersionedKeyStore):
     """moto's dictionary of objects with an index in key order: moto sorts the whole bucket for each page."""
 
     def __init__(self) -> None:
