@@ -158,6 +158,13 @@ def test_the_server_runs_in_the_foreground_and_cleans_up(tmp_path: Path) -> None
     assert list(data.iterdir()) == []
 
 
+def test_another_default_pair_is_not_in_the_process_list(tmp_path: Path) -> None:
+    with S3Lab(tmp_path, secret_key="a-secret-for-this-test") as lab:
+        lab.client().create_bucket(Bucket="some")
+        assert refused(lab.client(aws_secret_access_key="other").list_buckets)[1] == "SignatureDoesNotMatch"
+        assert "a-secret-for-this-test" not in Path(f"/proc/{lab.pid}/cmdline").read_text()
+
+
 def test_a_killed_test_leaves_no_server(tmp_path: Path) -> None:
     code = "from lab.s3.client_api import S3Lab; import sys, time; lab = S3Lab.start(sys.argv[1]); print(lab.pid)"
     command = [sys.executable, "-c", f"{code}; sys.stdout.flush(); time.sleep(60)", str(tmp_path)]

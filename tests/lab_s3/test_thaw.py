@@ -192,6 +192,20 @@ def test_a_copy_needs_a_thawed_source(lab: S3Lab, s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"ice"
 
 
+def test_a_copy_by_parts_needs_a_thawed_source_too(lab: S3Lab, s3: Any, bucket: str) -> None:
+    key = frozen(s3, bucket, storage_class="GLACIER")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="copy")["UploadId"]
+    part = {"Bucket": bucket, "Key": "copy", "UploadId": upload, "PartNumber": 1}
+    part["CopySource"] = {"Bucket": bucket, "Key": key}
+    assert refused(s3.upload_part_copy, **part)[:2] == (403, "ObjectNotInActiveTierError")
+    thaw(s3, bucket, key, "Expedited")
+    lab.advance(seconds=301)
+    etag = s3.upload_part_copy(**part)["CopyPartResult"]["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    s3.complete_multipart_upload(Bucket=bucket, Key="copy", UploadId=upload, MultipartUpload=parts)
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"ice"
+
+
 def test_more_restores_a_second_than_the_limit_are_slowed_down(lab: S3Lab, s3: Any, bucket: str) -> None:
     lab.seed(bucket, "v", 40, 10, "DEEP_ARCHIVE")
     lab.advance(seconds=1)

@@ -15,6 +15,7 @@ from lab.s3.app import App
 from lab.s3.wire import Server
 
 ACCESS_KEY, SECRET = "LABACCESSKEY00000001", "lab-secret-of-the-default-pair"
+SECRET_VARIABLE = "LAB_S3_SECRET"  # never in argv: tests look for secrets in the process list
 
 
 def main() -> None:
@@ -25,7 +26,6 @@ def main() -> None:
     parser.add_argument("--ready-file", type=Path)
     parser.add_argument("--data-dir", type=Path, help="where large bodies are kept while the server runs")
     parser.add_argument("--access-key", default=ACCESS_KEY)
-    parser.add_argument("--secret", default=SECRET)
     parser.add_argument("--until-eof", action="store_true", help="end when stdin closes: never outlive a killed test")
     options = parser.parse_args()
     os.environ["MOTO_ACCOUNT_ID"] = "123456789012"  # spares moto a search through IAM for each request
@@ -36,7 +36,9 @@ def main() -> None:
 
 def serve(options: argparse.Namespace, data_dir: Path) -> None:
     """Answer until a signal, or the end of stdin."""
-    with Server((options.host, options.port), App(options.access_key, options.secret), data_dir) as server:
+    with Server(
+        (options.host, options.port), App(options.access_key, os.environ.get(SECRET_VARIABLE, SECRET)), data_dir
+    ) as server:
         if options.until_eof:
             threading.Thread(target=_end_with_stdin, daemon=True).start()
         if options.ready_file:

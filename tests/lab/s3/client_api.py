@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from lab.s3.__main__ import ACCESS_KEY, SECRET
+from lab.s3.__main__ import ACCESS_KEY, SECRET, SECRET_VARIABLE
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -50,9 +50,9 @@ class S3Lab:
         ready = self.log_dir / "s3-ready.json"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "lab.s3", "--host", self._host, "--port", str(self._port), "--until-eof"]
-        command += ["--ready-file", str(ready), "--access-key", self.access_key, "--secret", self.secret_key]
+        command += ["--ready-file", str(ready), "--access-key", self.access_key]
         paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), SECRET_VARIABLE: self.secret_key}
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True

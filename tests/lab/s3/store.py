@@ -13,7 +13,7 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3 import models as moto_models
 from moto.s3 import responses as moto_responses
-from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, NoSuchUpload
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, NoSuchUpload, ObjectNotInActiveTierError
 from moto.s3.utils import _VersionedKeyStore, compute_checksum
 from moto.utilities.utils import LowercaseDict
 
@@ -217,12 +217,26 @@ def _no_such_upload(_self: Any, upload_id: str) -> None:
     raise NoSuchUpload(upload_id=upload_id)
 
 
+def _refuse_frozen_parts(upload_part_copy: Any) -> Any:
+    """moto checks the source of CopyObject, but not that of UploadPartCopy, by which large objects are copied."""
+
+    def checked(self: Any, *args: Any, src_bucket_name: str, src_key_name: str, **rest: Any) -> Any:
+        source = self.get_object(src_bucket_name, src_key_name, version_id=rest.get("src_version_id"))
+        if source.thaw_state in ("frozen", "thawing"):
+            raise ObjectNotInActiveTierError(source)
+        return upload_part_copy(self, *args, src_bucket_name=src_bucket_name, src_key_name=src_key_name, **rest)
+
+    return checked
+
+
 def install() -> None:
     """Put the lab's parts in the place of moto's; before the first bucket is made."""
     models.FakeKey = LabKey
     responses.FakeKey = LabKey
     models._VersionedKeyStore = LabKeyStore
     models.FakeMultipart.complete = _complete
+    copying = models.S3Backend.upload_part_copy
+    models.S3Backend.upload_part_copy = _refuse_frozen_parts(copying)
     models.MultipartDict.__missing__ = _no_such_upload
     models.utcnow = CLOCK.utcnow
     responses.compute_checksum = _checksum_of_copy

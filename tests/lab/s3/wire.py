@@ -10,6 +10,8 @@ from __future__ import annotations
 import socket
 import socketserver
 import struct
+import sys
+import traceback
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -35,7 +37,9 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(address, Connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no error of the server; its thread ends, and that is all."""
+        """A client that went away is no error of the server; anything else is, and is told."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            traceback.print_exc()
 
 
 class Connection(socketserver.StreamRequestHandler):
