@@ -1,0 +1,49 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all modules have in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # Modules that start a container.
+    ON_HOST = r"""
+requirements:
+  - python >= 3.9
+  - docker >= 7.0 (the Python library)
+  - boto3 >= 1.34
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: linux
+"""
+
+    # Modules that speak to S3 alone.
+    ANYWHERE = r"""
+requirements:
+  - python >= 3.9
+  - boto3 >= 1.34
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+"""
+
+    INFO = r"""
+notes:
+  - This module never changes anything; check mode makes no difference.
+"""

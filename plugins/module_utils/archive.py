@@ -1,0 +1,146 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a job has in its bucket, and its runs of duplicity: engine, bucket and host brought together for the modules.
+
+I/O; what the facts mean is decided by manifest.py, glacier.py, log.py and diagnosis.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, glacier, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    PathNotInBackup,
+    PlanDisagrees,
+    VolumesMissing,
+    WrongPassphrase,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+
+
+class Archive:
+    """One job's bucket prefix, archive directory and engine. Each is asked at most once for what does not change."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    @cached_property
+    def engine(self) -> Engine:
+        return Engine(self.job)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        job = self.job
+        return Bucket(
+            job.bucket,
+            credentials=job.credentials,
+            endpoint_url=job.endpoint_url,
+            region=job.region,
+            ca_bundle=job.ca_bundle,
+        )
+
+    def listing(self) -> dict[str, glacier.S3Object]:
+        """The job's objects by file name (without the key prefix), as they are now."""
+        cut = len(self.job.key_prefix)
+        return {key[cut:]: found for key, found in self.bucket.list(self.job.key_prefix).items()}
+
+    def run(self, spec: command.ContainerSpec) -> tuple[Finished, log.Run]:
+        """Run to the end, whatever the exit code is."""
+        finished = self.engine.run(spec)
+        return finished, log.summarize(self._events(finished))
+
+    def succeed(self, spec: command.ContainerSpec) -> tuple[Finished, log.Run]:
+        """Run to the end; an exit code other than 0 raises the error that it stands for."""
+        finished, run = self.run(spec)
+        if finished.exit_code:
+            raise diagnosis.failure(finished.exit_code, run, finished.output)
+        return finished, run
+
+    def _events(self, finished: Finished) -> Iterator[log.Event]:
+        path = Path(finished.log_file)
+        if not path.exists():  # duplicity refused its command line before it opened the log
+            return
+        with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+            yield from log.parse(lines)
+
+    # --- manifests --------------------------------------------------------------------------------------------------
+
+    def manifests(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume]]:
+        """The volumes that the manifests of ``sets`` list. The container brings what the host does not have yet."""
+        local = host.local_manifests(self.job)
+        if any(one.manifest_stem not in local for one in sets):
+            self.succeed(command.collection_status(self.job, host.run_dir(self.job, "info")))
+            local = host.local_manifests(self.job)
+        return {one.manifest_stem: manifest.parse_manifest(local[one.manifest_stem]) for one in sets}
+
+    def check_passphrase(self, listing: dict[str, glacier.S3Object]) -> None:
+        """Raise WrongPassphrase unless the job's passphrase opens the newest manifest of the bucket.
+
+        duplicity itself never reads one before a full, and would start a chain that the old passphrase does not open.
+        """
+        if not self.job.encrypted:
+            return
+        sets = [one for chain in manifest.collect(listing).chains for one in chain.sets]
+        newest = max(sets, key=lambda one: one.end, default=None)
+        if newest is None or not (newest.manifest or "").endswith(".gpg"):
+            return
+        content = self.bucket.read(self.job.key_prefix + str(newest.manifest))
+        spec = command.open_manifest(self.job, host.run_dir(self.job, "passphrase"), "manifest.gpg")
+        self.engine.copy_in(spec, "manifest.gpg", content)
+        finished = self.engine.run(spec)
+        if finished.exit_code:
+            said = " ".join(finished.output.split())[-200:]
+            raise WrongPassphrase(f"gpg cannot open {newest.manifest}: {said}.", manifest=newest.manifest)
+
+    # --- the plan of a restore --------------------------------------------------------------------------------------
+
+    def plan(self, path: str, time: datetime, *, check_path: bool) -> tuple[glacier.Plan, datetime]:
+        """The volumes that a restore of ``path`` at ``time`` reads, and the time of the set that this is.
+
+        Asked from duplicity itself, compared with the manifests, sized and classed from one listing.
+        """
+        listing = self.listing()
+        sets = manifest.sets_at(manifest.collect(listing), time)
+        chosen = sets[-1].end
+        spec = command.restore_dry_run(self.job, host.run_dir(self.job, "plan"), path=path, time=chosen)
+        finished, run = self.run(spec)
+        if run.required_volumes is None:
+            error = diagnosis.failure(finished.exit_code, run, finished.output)
+            if not isinstance(error, VolumesMissing):
+                raise error
+        needed = manifest.needed_volumes(sets, self.manifests(sets), manifest.path_index(path))
+        missing = [one.name or one.described_as for one in needed if one.name is None or not listing[one.name].size_bytes]
+        if missing:
+            raise VolumesMissing(f"The bucket lacks {len(missing)} volumes: {_some(missing)}.", volumes=missing)
+        if sorted(run.required_volumes or []) != sorted(str(one.name) for one in needed):
+            raise PlanDisagrees("The plan is not certain.", manifests=[one.name for one in needed], dry_run=run.required_volumes)
+        if check_path and path:
+            self._require_path(path, chosen)
+        wanted = [(self.job.key_prefix + str(one.name), one.sha1) for one in needed]
+        by_key = {found.key: found for found in listing.values()}
+        return glacier.make_plan(self.job.bucket, wanted, by_key, datetime.now(timezone.utc)), chosen
+
+    def _require_path(self, path: str, time: datetime) -> None:
+        """Raise PathNotInBackup: a thaw for a path that is not there would be paid in vain."""
+        wanted = os.fsencode(path)
+        if not any(found.path == wanted for found in self.files(time)):
+            raise PathNotInBackup(f"'{path}' is not in the backup of {time:%Y-%m-%dT%H:%M:%SZ}.", path=path)
+
+    def files(self, time: datetime) -> Iterator[log.ListedFile]:
+        """The files of the backup at ``time``, one at a time."""
+        finished, _run = self.succeed(command.list_files(self.job, host.run_dir(self.job, "list"), time=time))
+        for event in self._events(finished):
+            found = log.listed_file(event)
+            if found:
+                yield found
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,121 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The verb of duplicity_backup: preflight, run, result, record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BackendFailed,
+    BadInput,
+    PermafrostError,
+    SourceMissing,
+    SourceUnreadable,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.inspecting import set_facts
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
+from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
+
+
+def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Back up, or in check mode let duplicity say what it would do."""
+    job = Job.from_params(params["job"])
+    verb = "check" if check_mode else "backup"
+    spec = command.backup(job, host.run_dir(job, verb), full=params["full"], dry_run=check_mode)
+    archive = Archive(job)
+    if not archive.engine.has_run(spec):
+        _preflight(archive)
+    survey = None if check_mode else Survey(str(job.source))
+    try:
+        finished, run = archive.run(spec)
+    except BaseException:
+        if survey:
+            survey.cancel()
+        raise
+    result = _facts(spec, finished, run)
+    if check_mode:
+        return _predicted(finished, run, result)
+    try:
+        result.update(_outcome(archive, finished, run))
+        result["not_preserved"] = survey.result() if survey else {}
+        _judge(job, run)
+    except PermafrostError as error:
+        error.result = result
+        host.write_record(job, "last_run", _record(finished, error.cause))
+        raise
+    host.write_record(job, "last_run", _record(finished, None))
+    host.write_record(job, "last_success", _record(finished, None))
+    return result
+
+
+def _preflight(archive: Archive) -> None:
+    """What can be known before a container starts, each with its own message."""
+    source = Path(str(archive.job.source))
+    if not source.exists():
+        raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
+    if not source.is_dir():
+        raise BadInput(f"The source {source} is not a directory.")
+    archive.check_passphrase(archive.listing())
+
+
+def _facts(spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+    result = {
+        "changed": False,
+        "command": list(spec.argv),
+        "attached": finished.attached,
+        "resumed": run.resumed,
+        "statistics": run.statistics,
+        "elapsed_seconds": (finished.finished - finished.started).total_seconds(),
+        "unreadable": [log.shown(name) for name in run.unreadable],
+        "unreadable_count": run.unreadable_count,
+        "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
+    }
+    if finished.previous:
+        result["previous_run"] = finished.previous
+    return result
+
+
+def _predicted(finished: Finished, run: log.Run, result: dict[str, Any]) -> dict[str, Any]:
+    """Check mode: duplicity's dry run counts what it would store."""
+    if finished.exit_code:
+        raise diagnosis.failure(finished.exit_code, run, finished.output)
+    full = run.full or not run.last_full
+    result["action"] = "full" if full else "incremental"
+    result["changed"] = full or run.resumed or run.statistics.get("delta_entries", 0) > 0
+    if not result["changed"]:
+        result["action"] = "skipped"
+    return result
+
+
+def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, Any]:
+    """What the bucket holds now: a set counts only when its manifest is there."""
+    if finished.exit_code:
+        raise diagnosis.failure(finished.exit_code, run, finished.output)
+    if run.skipped:
+        return {"action": "skipped", "changed": False}
+    listing = archive.listing()
+    chains = manifest.collect(listing).chains
+    newest = max((one for chain in chains for one in chain.sets), key=lambda one: one.end, default=None)
+    if newest is None or (newest.end < finished.started and not run.resumed):
+        raise BackendFailed("duplicity ended well, but the manifest of its set is not in the bucket.")
+    return {"action": newest.kind, "changed": True, "set": set_facts(newest, listing)}
+
+
+def _judge(job: Job, run: log.Run) -> None:
+    if run.unreadable_count and job.on_unreadable == "fail":
+        names = ", ".join(log.shown(name) for name in run.unreadable[:5])
+        more = f" and {run.unreadable_count - 5} more" if run.unreadable_count > 5 else ""
+        raise SourceUnreadable(
+            f"{run.unreadable_count} files of the source could not be read: {names}{more}.",
+            unreadable_count=run.unreadable_count,
+        )
+
+
+def _record(finished: Finished, cause: str | None) -> dict[str, Any]:
+    return {"started": to_w3(finished.started), "finished": to_w3(finished.finished), "exit_code": finished.exit_code, "cause": cause}

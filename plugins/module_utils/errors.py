@@ -1,0 +1,257 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One exception a cause: what happened, what it means, what to do next.
+
+Pure: nothing here reads or writes. Utilities raise these; only ``module.py`` turns one into a failed task.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PermafrostError(Exception):
+    """Base of all errors that a user can meet.
+
+    ``cause`` is a stable word for playbooks (``result.error.cause``); ``meaning`` and ``next_step`` are sentences.
+    """
+
+    cause = "internal"
+    meaning = "This is a defect of permafrost.backup or a reply that it does not know."
+    next_step = "Run again with -vvv and report the result."
+
+    def __init__(self, what: str, **facts: Any) -> None:
+        super().__init__(what)
+        self.what = what
+        self.facts = facts
+        self.result: dict[str, Any] = {}  # what a module knew when it failed, for the task's result
+
+    @property
+    def message(self) -> str:
+        """The one message of the task: three sentences in a fixed order."""
+        return f"{self.what} {self.meaning} Next: {self.next_step}"
+
+    def to_result(self) -> dict[str, Any]:
+        """The error as typed facts, for playbooks that want to decide by cause."""
+        return {
+            "cause": self.cause,
+            "what": self.what,
+            "meaning": self.meaning,
+            "next_step": self.next_step,
+            **self.facts,
+        }
+
+
+# --- the caller's input ---------------------------------------------------------------------------------------------
+
+
+class BadInput(PermafrostError):
+    cause = "bad_input"
+    meaning = "Nothing was started and nothing was changed."
+    next_step = "Correct the option and run again."
+
+
+class BadTime(BadInput):
+    cause = "bad_time"
+    next_step = "Give a time such as 2026-11-01T00:00:00Z, 2026-11-01, 3D, 4W or now; without a zone it means UTC."
+
+
+# --- the host -------------------------------------------------------------------------------------------------------
+
+
+class MissingLibrary(PermafrostError):
+    cause = "missing_library"
+    meaning = "The module runs on this host's Python, which lacks a library that it needs."
+    next_step = "Install python3-docker (7 or newer) and python3-boto3 (1.34 or newer) on the host."
+
+
+class EngineUnavailable(PermafrostError):
+    cause = "engine_unavailable"
+    meaning = "The container engine does not answer, so nothing was started."
+    next_step = "Start it (systemctl start docker), or set job.docker_host to the engine's unix socket."
+
+
+class EngineRefused(PermafrostError):
+    cause = "engine_refused"
+    meaning = "The engine answers, but it does not run the container. No set was completed."
+    next_step = "Look at the engine's log (journalctl -u docker) and at job.network, job.source and job.temp_dir."
+
+
+class ImageMissing(PermafrostError):
+    cause = "image_missing"
+    meaning = "The engine does not have the image and modules never pull one on their own."
+    next_step = "Run the role permafrost.backup.duplicity_image on this host, or correct job.image."
+
+
+class NoSecretPlace(PermafrostError):
+    cause = "no_secret_place"
+    meaning = "Secrets are handed to the container as files on a tmpfs, so that they never reach a disk."
+    next_step = "Mount a tmpfs on /run or /dev/shm."
+
+
+class SourceMissing(PermafrostError):
+    cause = "source_missing"
+    meaning = "Nothing was backed up: an empty backup of a source that is not mounted would look like a success."
+    next_step = "Mount or create the source, or correct job.source."
+
+
+class SourceUnreadable(PermafrostError):
+    cause = "source_unreadable"
+    meaning = (
+        "The backup was stored without these files, and the run does not count as a success. They were unreadable, or "
+        "vanished while the backup ran."
+    )
+    next_step = "Make the files readable or move them away, or accept such runs with job.on_unreadable: warn."
+
+
+class TemporarySpace(PermafrostError):
+    cause = "temporary_space"
+    meaning = "duplicity builds volumes in the temporary directory: it wants (concurrency + 2.3) volumes of free space."
+    next_step = "Free space there, point job.temp_dir to a larger file system, or lower job.volume_size."
+
+
+class OutOfMemory(PermafrostError):
+    cause = "killed"
+    meaning = "The container was killed (SIGKILL), by hand or by the kernel for lack of memory. No set was completed."
+    next_step = "Run again: an interrupted backup resumes. If it happens again, look at the host's free memory."
+
+
+class Stopped(PermafrostError):
+    cause = "stopped"
+    meaning = "The run ended before it was complete. Its half-written set is not used by any restore."
+    next_step = "Run again: an interrupted backup resumes."
+
+
+class Busy(PermafrostError):
+    cause = "busy"
+    meaning = "Two runs of one job at once would damage its archive directory, so this one did not start."
+    next_step = "Wait for the running one to end, or stop it with: docker stop followed by its container name."
+
+
+class LockHeld(PermafrostError):
+    cause = "lock_held"
+    meaning = "Another duplicity outside of this collection uses the archive directory of the job. Nothing was changed."
+    next_step = "Wait until it ends, or stop it. A lock file that no process holds does not matter."
+
+
+# --- the bucket -----------------------------------------------------------------------------------------------------
+
+
+class BucketMissing(PermafrostError):
+    cause = "bucket_missing"
+    meaning = "There is no such bucket at this endpoint, so nothing was started."
+    next_step = "Create the bucket, or correct job.target, job.region or job.endpoint_url."
+
+
+class AccessRefused(PermafrostError):
+    cause = "access_refused"
+    meaning = "S3 refused the credentials, so nothing was started."
+    next_step = "Check job.credentials (key, secret, token) and that its policy allows the action on this prefix."
+
+
+class EndpointUnreachable(PermafrostError):
+    cause = "endpoint_unreachable"
+    meaning = "No S3 service answers there, so nothing was started."
+    next_step = "Check job.endpoint_url and job.region, the network, DNS and proxy of this host."
+
+
+class BackendFailed(PermafrostError):
+    cause = "backend_failed"
+    meaning = "S3 failed during the run. A set that was not completed is not used by any restore."
+    next_step = "Run again: an interrupted backup resumes, a restore leaves nothing behind."
+
+
+# --- the backup -----------------------------------------------------------------------------------------------------
+
+
+class NoBackup(PermafrostError):
+    cause = "no_backup"
+    meaning = "There is no complete backup set at this target."
+    next_step = "Check the bucket and the key prefix of job.target."
+
+
+class BeforeFirstBackup(PermafrostError):
+    cause = "before_first_backup"
+    meaning = "duplicity would silently restore its earliest backup instead, so nothing was started."
+    next_step = "Choose the time of a set; duplicity_info lists them."
+
+
+class PathNotInBackup(PermafrostError):
+    cause = "path_not_in_backup"
+    meaning = "The backup of that time does not hold this path. Nothing was thawed or restored."
+    next_step = "Give the path relative to job.source, or another time; duplicity_info lists files with a pattern."
+
+
+class VolumesMissing(PermafrostError):
+    cause = "volumes_missing"
+    meaning = "The restore cannot be complete without them. Nothing was thawed or restored."
+    next_step = "Restore from an older version of the objects, choose a time before these sets, or make a new full."
+
+
+class VolumesFrozen(PermafrostError):
+    cause = "volumes_frozen"
+    meaning = "Objects of an archive storage class cannot be read before they are thawed. Nothing was restored."
+    next_step = "Thaw them with glacier_restore, wait until glacier_restore_info says ready, then restore."
+
+
+class WrongPassphrase(PermafrostError):
+    cause = "wrong_passphrase"
+    meaning = "The passphrase does not open what is in the bucket, so nothing was written."
+    next_step = "Give the passphrase that the chain was made with; a new one needs a new key prefix."
+
+
+class SourceMismatch(PermafrostError):
+    cause = "source_mismatch"
+    meaning = "The chain at this target was made from another source directory or host name. Nothing was written."
+    next_step = "Correct job.source or job.hostname, or give this job its own key prefix in job.target."
+
+
+class DamagedVolume(PermafrostError):
+    cause = "damaged_volume"
+    meaning = "A volume is not what was written: its SHA1 differs from the manifest. Nothing was put in place."
+    next_step = "Restore an older version of the object, or choose a time before its set."
+
+
+class DestinationNotEmpty(PermafrostError):
+    cause = "destination_not_empty"
+    meaning = "A restore never mixes with files that are already there. Nothing was changed."
+    next_step = "Give a destination that is new or an empty directory."
+
+
+class RestoreIncomplete(PermafrostError):
+    cause = "restore_incomplete"
+    meaning = "Some files could not be rebuilt as they were, so nothing was put in place."
+    next_step = "Look at the list of paths: most often the destination's file system cannot hold them."
+
+
+class DuplicityFailed(PermafrostError):
+    cause = "duplicity_failed"
+    meaning = "duplicity ended with an error that this collection does not know."
+    next_step = "Look at result.events and the log file named in the result."
+
+
+class PlanDisagrees(PermafrostError):
+    cause = "plan_disagrees"
+    meaning = "The manifests and duplicity's own dry run name different volumes. Nothing was requested or restored."
+    next_step = "Restore the whole set without a path, and report this with the manifests."
+
+
+# --- the thaw -------------------------------------------------------------------------------------------------------
+
+
+class TierUnavailable(PermafrostError):
+    cause = "tier_unavailable"
+    meaning = "The storage class of these objects has no such retrieval tier. Nothing was requested."
+    next_step = "Use Standard or Bulk for DEEP_ARCHIVE; Expedited exists for GLACIER only."
+
+
+class ThawIncomplete(PermafrostError):
+    cause = "thaw_incomplete"
+    meaning = "The requests that were accepted go on in S3 and were not lost."
+    next_step = "Run the same task again: it asks only for what is still frozen."
+
+
+class ThawTimeout(PermafrostError):
+    cause = "thaw_timeout"
+    meaning = "The thaw goes on in S3; only the waiting ended."
+    next_step = "Run the same task again later: it requests nothing twice and goes on waiting."

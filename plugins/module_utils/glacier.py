@@ -1,0 +1,134 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Storage classes, retrieval tiers, thaw states; volumes and a listing become a plan.
+
+Pure. Rules: Amazon S3 User Guide, "Understanding archive retrieval options" and "RestoreObject" in the API Reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import TierUnavailable
+from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
+
+STORAGE_CLASSES = ("STANDARD", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
+TIERS = ("Expedited", "Standard", "Bulk")
+ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+# Upper bounds of the time until a thaw is ready, in hours, as AWS states them.
+TIER_HOURS = {
+    "GLACIER": {"Expedited": 5 / 60, "Standard": 5.0, "Bulk": 12.0},
+    "DEEP_ARCHIVE": {"Standard": 12.0, "Bulk": 48.0},
+}
+# A thaw can only be made faster: a second request with a faster tier upgrades it.
+_SPEED = {"Bulk": 0, "Standard": 1, "Expedited": 2}
+
+READY, THAWED, THAWING, FROZEN, MISSING = "ready", "thawed", "thawing", "frozen", "missing"
+# What a restore can read now: never frozen, or thawed.
+READABLE = frozenset({READY, THAWED})
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """One entry of a listing with RestoreStatus. ``size_bytes`` is the stored size; times are UTC."""
+
+    key: str
+    size_bytes: int
+    storage_class: str
+    etag: str
+    last_modified: datetime
+    restoring: bool = False
+    expires: datetime | None = None
+
+    def state(self, now: datetime) -> str:
+        """ready (never frozen), frozen, thawing or thawed.
+
+        Decided by the restore status, not by the class: the class stays as it is when an object is thawed.
+        """
+        if self.storage_class not in ARCHIVED:
+            return READY
+        if self.restoring:
+            return THAWING
+        return THAWED if self.expires and self.expires > now else FROZEN
+
+
+@dataclass(frozen=True)
+class PlannedObject:
+    """An object that a restore reads, with its state in the bucket at the time of the plan."""
+
+    key: str
+    size_bytes: int
+    storage_class: str | None
+    state: str
+    expires: str | None = None
+    sha1: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a restore reads from archive-capable storage. Travels as plain data between hosts."""
+
+    bucket: str
+    volumes: tuple[PlannedObject, ...]
+
+    def keys(self, *states: str) -> list[str]:
+        return [volume.key for volume in self.volumes if volume.state in states]
+
+    @property
+    def ready(self) -> bool:
+        return all(volume.state in READABLE for volume in self.volumes)
+
+    def to_result(self) -> dict[str, Any]:
+        """The plan as a task result: volumes, and counts and bytes by state."""
+        states: dict[str, dict[str, int]] = {}
+        for volume in self.volumes:
+            entry = states.setdefault(volume.state, {"volumes": 0, "size_bytes": 0})
+            entry["volumes"] += 1
+            entry["size_bytes"] += volume.size_bytes
+        return {
+            "bucket": self.bucket,
+            "volumes": [asdict(volume) for volume in self.volumes],
+            "volume_count": len(self.volumes),
+            "size_bytes": sum(volume.size_bytes for volume in self.volumes),
+            "states": states,
+            "ready": self.ready,
+        }
+
+
+def make_plan(
+    bucket: str, wanted: Iterable[tuple[str, str | None]], listing: dict[str, S3Object], now: datetime
+) -> Plan:
+    """Size, class and state of the wanted (key, SHA1) pairs from one listing by key."""
+    return Plan(bucket, tuple(_planned(key, sha1, listing.get(key), now) for key, sha1 in wanted))
+
+
+def _planned(key: str, sha1: str | None, found: S3Object | None, now: datetime) -> PlannedObject:
+    # An object of no bytes holds no volume: a PUT that was cut off, or somebody's touch.
+    if found is None or found.size_bytes == 0:
+        return PlannedObject(key, 0, found.storage_class if found else None, MISSING, None, sha1)
+    expires = to_w3(found.expires) if found.expires else None
+    return PlannedObject(key, found.size_bytes, found.storage_class, found.state(now), expires, sha1)
+
+
+def check_tier(tier: str, volumes: Iterable[PlannedObject]) -> None:
+    """Raise TierUnavailable when a class among the archived volumes has no such tier."""
+    for volume in volumes:
+        tiers = TIER_HOURS.get(volume.storage_class or "")
+        if tiers is not None and tier not in tiers:
+            raise TierUnavailable(
+                f"{volume.storage_class} has no {tier} retrieval (first object: {volume.key}).",
+                storage_class=volume.storage_class,
+                tier=tier,
+            )
+
+
+def is_faster(tier: str, than: str) -> bool:
+    return _SPEED[tier] > _SPEED[than]
+
+
+def longest_hours(tier: str, volumes: Iterable[PlannedObject]) -> float:
+    """The upper bound of the wait for what is not readable yet, in hours; 0 when nothing is to be thawed."""
+    return max((TIER_HOURS[volume.storage_class or ""][tier] for volume in volumes if volume.state in (FROZEN, THAWING)), default=0.0)

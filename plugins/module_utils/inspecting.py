@@ -1,0 +1,95 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The verb of duplicity_info: chains, sets, sizes, missing volumes, interrupted sets, files."""
+
+from __future__ import annotations
+
+import fnmatch
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
+
+
+def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Look at the bucket; nothing is changed and nothing thawed."""
+    job = Job.from_params(params["job"])
+    now = datetime.now(timezone.utc)
+    at = moment(params["time"], now)
+    archive = Archive(job)
+    archive.engine.refuse_others(command.collection_status(job, host.run_dir(job, "info")))
+    listing = archive.listing()
+    found = manifest.collect(listing)
+    manifests = archive.manifests([one for chain in found.chains for one in chain.sets])
+    result = {
+        "changed": False,
+        "chains": [_chain_facts(chain, manifests, listing) for chain in found.chains],
+        "interrupted": [set_facts(one, listing) for one in found.interrupted],
+        "orphaned": [set_facts(one, listing) for one in found.orphaned],
+        "unknown": found.unknown,
+        "size_bytes": _by_class(list(listing), listing),
+        "object_count": len(listing),
+        "last_run": host.read_record(job, "last_run"),
+        "last_success": host.read_record(job, "last_success"),
+    }
+    if params["files"]:
+        chosen = manifest.sets_at(found, at)[-1].end
+        result["files_time"] = to_w3(chosen)
+        result.update(_files(archive, chosen, params["pattern"], params["limit"]))
+    return result
+
+
+def set_facts(one: manifest.BackupSet, listing: dict[str, S3Object]) -> dict[str, Any]:
+    """A set as a task result: kind, time, volumes, and bytes by storage class."""
+    names = [*one.volumes.values(), *(name for name in (one.manifest, one.signature) if name)]
+    return {
+        "kind": one.kind,
+        "time": to_w3(one.end),
+        "complete": one.complete,
+        "volumes": len(one.volumes),
+        "size_bytes": _by_class(names, listing),
+    }
+
+
+def _chain_facts(
+    chain: manifest.Chain, manifests: dict[str, list[manifest.Volume]], listing: dict[str, S3Object]
+) -> dict[str, Any]:
+    sets = []
+    for one in chain.sets:
+        needed = manifest.needed_volumes([one], manifests, ())
+        missing = [v.name or v.described_as for v in needed if v.name is None or not listing[v.name].size_bytes]
+        if one.signature is None:
+            missing.append(one.manifest_stem.replace(".manifest", " signatures"))
+        sets.append({**set_facts(one, listing), "missing": missing})
+    return {
+        "start": to_w3(chain.start),
+        "end": to_w3(chain.end),
+        "sets": sets,
+        "missing_count": sum(len(one["missing"]) for one in sets),
+    }
+
+
+def _by_class(names: list[str], listing: dict[str, S3Object]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for name in names:
+        found = listing[name]
+        sizes[found.storage_class] = sizes.get(found.storage_class, 0) + found.size_bytes
+    return sizes
+
+
+def _files(archive: Archive, time: datetime, pattern: str, limit: int) -> dict[str, Any]:
+    """Files whose path matches; counts are exact, names stop at ``limit`` so that a result stays small."""
+    files: list[dict[str, str]] = []
+    count = matched = 0
+    for found in archive.files(time):
+        count += 1
+        name = log.shown(found.path.decode("utf-8", "surrogateescape"))
+        if fnmatch.fnmatchcase(name, pattern):
+            matched += 1
+            if len(files) < limit:
+                files.append({"path": name, "mtime": to_w3(found.mtime), "type": found.type})
+    return {"files": files, "file_count": count, "matched_count": matched}

@@ -1,0 +1,54 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The frame of every module: the one place with AnsibleModule, exit_json and fail_json.
+
+A module hands over its options and a function that does the work and returns the result.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError, Stopped
+from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS
+
+JOB_ARGUMENT: dict[str, dict[str, Any]] = {"job": {"type": "dict", "required": True, "options": JOB_OPTIONS}}
+SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "path": {"type": "str"},
+    "time": {"type": "str", "default": "now"},
+}
+
+Work = Callable[[dict[str, Any], bool], dict[str, Any]]
+
+
+def run(argument_spec: dict[str, Any], work: Work, **constraints: Any) -> None:
+    """Check the options, do the work, exit. ``work`` gets the options and whether this is check mode."""
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+    try:
+        with _stopping_on_signals():
+            result = work(module.params, module.check_mode)
+    except PermafrostError as error:
+        module.fail_json(msg=error.message, error=error.to_result(), **error.result)
+    except Interrupted as interrupted:
+        stopped = Stopped(f"The task was asked to end by {interrupted}.")
+        module.fail_json(msg=stopped.message, error=stopped.to_result())
+    module.exit_json(**result)
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into Interrupted; more of them must not disturb the tidying up."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)
+        raise Interrupted(signal.Signals(number).name)
+
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, interrupt)
+    yield

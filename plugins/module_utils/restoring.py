@@ -1,0 +1,116 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The verb of duplicity_restore: plan, preflight, restore beside the destination, move into place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, host, log
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BadInput,
+    DestinationNotEmpty,
+    RestoreIncomplete,
+    VolumesFrozen,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import FROZEN, THAWING, Plan
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
+
+
+def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """The verb of glacier_restore_info: what a restore would read, and in which state it is."""
+    job = Job.from_params(params["job"])
+    at = moment(params["time"], datetime.now(timezone.utc))
+    path = command.normal_path(params["path"])
+    made, chosen = Archive(job).plan(path, at, check_path=True)
+    return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path}
+
+
+def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Restore a path, or everything, as it was. Nothing is in place before all of it is."""
+    job = Job.from_params(params["job"])
+    at = moment(params["time"], datetime.now(timezone.utc))
+    path = command.normal_path(params["path"])
+    dest = Path(_destination(params["dest"]))
+    _require_free(dest)
+    archive = Archive(job)
+    made, chosen = archive.plan(path, at, check_path=False)
+    _require_readable(made)
+    staging = dest.parent / f".{dest.name}.permafrost-restore"
+    spec = command.restore(job, host.run_dir(job, "restore"), path=path, time=chosen, into=str(staging))
+    result = {
+        "changed": True,
+        "dest": str(dest),
+        "path": path,
+        "time": to_w3(chosen),
+        "plan": made.to_result(),
+        "command": list(spec.argv),
+    }
+    if not check_mode:
+        result.update(_restore(archive, spec, staging, dest))
+    return result
+
+
+def _destination(dest: str) -> str:
+    if not dest.startswith("/") or ".." in dest.split("/"):
+        raise BadInput(f"dest '{dest}' is not an absolute path without '..'.")
+    return os.path.normpath(dest)
+
+
+def _require_free(dest: Path) -> None:
+    if not dest.parent.is_dir():
+        raise BadInput(f"The parent directory of dest {dest} does not exist.")
+    if dest.is_mount():
+        raise BadInput(f"dest {dest} is a mount point, which cannot be replaced in one step: name a directory below it.")
+    if dest.is_symlink() or (dest.exists() and (not dest.is_dir() or any(dest.iterdir()))):
+        raise DestinationNotEmpty(f"The destination {dest} exists and is not an empty directory.", dest=str(dest))
+
+
+def _require_readable(made: Plan) -> None:
+    if made.ready:
+        return
+    frozen, thawing = made.keys(FROZEN), made.keys(THAWING)
+    names = ", ".join(key.rpartition("/")[2] for key in (frozen + thawing)[:5])
+    more = len(frozen) + len(thawing) - 5
+    raise VolumesFrozen(
+        f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are thawing: "
+        f"{names}{f' and {more} more' if more > 0 else ''}.",
+        frozen=frozen,
+        thawing=thawing,
+    )
+
+
+def _restore(archive: Archive, spec: command.ContainerSpec, staging: Path, dest: Path) -> dict[str, Any]:
+    if not archive.engine.has_run(spec):
+        shutil.rmtree(staging, ignore_errors=True)  # of a restore that was killed: no run writes there now
+        staging.mkdir(mode=0o700)
+    try:
+        finished, run = archive.run(spec)
+        if finished.exit_code:
+            raise diagnosis.failure(finished.exit_code, run, finished.output)
+        if run.failed_paths or run.unreadable_count:
+            failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
+            raise RestoreIncomplete(f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}.", paths=failed)
+        _move_in(staging / "data", dest)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return {
+        "elapsed_seconds": (finished.finished - finished.started).total_seconds(),
+        "attached": finished.attached,
+        "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
+    }
+
+
+def _move_in(restored: Path, dest: Path) -> None:
+    """One rename on one file system; an empty directory that was there gives way."""
+    if dest.is_dir() and not restored.is_dir():
+        with contextlib.suppress(FileNotFoundError):
+            dest.rmdir()
+    restored.rename(dest)

@@ -1,0 +1,153 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""List, read and thaw objects through boto3.
+
+I/O, without decisions. Every failure becomes one of the errors of errors.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    AccessRefused,
+    BackendFailed,
+    BucketMissing,
+    EndpointUnreachable,
+    MissingLibrary,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Credentials
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+_REFUSED = {
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "403",
+    "Forbidden",
+}
+# Replies of RestoreObject that are states, not failures.
+ACCEPTED, EXTENDED, IN_PROGRESS, NO_CAPACITY = "accepted", "extended", "in_progress", "no_capacity"
+_RESTORE_STATES = {
+    "RestoreAlreadyInProgress": IN_PROGRESS,
+    "GlacierExpeditedRetrievalNotAvailable": NO_CAPACITY,
+}
+
+
+class Bucket:
+    """One bucket with one set of credentials."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        credentials: Credentials | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        ca_bundle: str | None = None,
+        connections: int = 1,
+    ) -> None:
+        try:
+            import botocore.session  # noqa: PLC0415  imported late, so that its absence is one clear message
+            from botocore import exceptions  # noqa: PLC0415
+            from botocore.config import Config  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingLibrary(f"The Python library boto3 cannot be imported: {error}.", library="boto3") from error
+        self.name = name
+        self._where = endpoint_url or "Amazon S3"
+        self._exceptions = exceptions
+        keys: dict[str, Any] = {}
+        if credentials:
+            keys = {
+                "aws_access_key_id": credentials.access_key,
+                "aws_secret_access_key": credentials.secret_key,
+                "aws_session_token": credentials.session_token,
+            }
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 6},
+            max_pool_connections=connections,
+        )
+        # botocore's session is what boto3 wraps; without boto3's resources a module starts a quarter second sooner.
+        with self._explained("connect"):
+            self._client = botocore.session.get_session().create_client(
+                "s3", endpoint_url=endpoint_url, region_name=region, verify=ca_bundle, config=config, **keys
+            )
+
+    def list(self, prefix: str) -> dict[str, S3Object]:
+        """All current objects below ``prefix`` by key, with their restore status: one request for 1,000 keys."""
+        found = {}
+        with self._explained("list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=prefix, OptionalObjectAttributes=["RestoreStatus"]
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    found[entry["Key"]] = _object(entry)
+        return found
+
+    def read(self, key: str) -> bytes:
+        """The content of a small object."""
+        with self._explained("read", key):
+            content: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+            return content
+
+    def thaw(self, key: str, *, tier: str, days: int) -> str:
+        """Ask for a thaw, or a faster one; ``days`` is how long the copy stays. Returns one of the four states."""
+        request = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+        try:
+            with self._explained("thaw", key):
+                reply = self._client.restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
+        except _Reply as reply_state:
+            return reply_state.state
+        return EXTENDED if reply["ResponseMetadata"]["HTTPStatusCode"] == 200 else ACCEPTED
+
+    @contextmanager
+    def _explained(self, action: str, key: str | None = None) -> Iterator[None]:
+        what = f"{action} {key}" if key else action
+        exceptions = self._exceptions
+        try:
+            yield
+        except exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _RESTORE_STATES and action == "thaw":
+                raise _Reply(_RESTORE_STATES[code]) from None
+            if code in ("NoSuchBucket", "404") and key is None:
+                raise BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name) from None
+            if code in _REFUSED:
+                raise AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code) from None
+            raise BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code) from None
+        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+            raise AccessRefused(f"There are no AWS credentials on this host: {error}.", code="NoCredentials") from None
+        except (exceptions.HTTPClientError, exceptions.NoRegionError, exceptions.InvalidRegionError) as error:
+            raise EndpointUnreachable(f"{self._where} cannot be reached: {error}.") from None
+        except ValueError as error:  # botocore's "Invalid endpoint"
+            raise EndpointUnreachable(f"{self._where} cannot be reached: {error}.") from None
+
+
+class _Reply(Exception):
+    """Carries a reply of RestoreObject that is a state."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+def _object(entry: dict[str, Any]) -> S3Object:
+    status = entry.get("RestoreStatus", {})
+    return S3Object(
+        key=entry["Key"],
+        size_bytes=entry["Size"],
+        storage_class=entry.get("StorageClass", "STANDARD"),
+        etag=entry["ETag"].strip('"'),
+        last_modified=entry["LastModified"],
+        restoring=bool(status.get("IsRestoreInProgress")),
+        expires=status.get("RestoreExpiryDate"),
+    )

@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: duplicity_backup
+short_description: Back up a job's source to S3, in an archive storage class
+version_added: 0.1.0
+description:
+  - Runs duplicity in a container on the host and stores a full or an incremental set.
+  - The volumes go to the job's storage class; manifests and signatures stay in STANDARD, so that incrementals and
+    the planning of a restore never need a thaw.
+  - A run outlives the task. A task that finds its job's backup running attaches to it, and one that finds it
+    finished within the last hour returns its result. Never two runs of one job at once.
+  - An interrupted backup is resumed by the next one, as long as the archive directory on the host survives.
+author:
+  - permafrost.backup contributors (@permafrost-backup)
+extends_documentation_fragment:
+  - permafrost.backup.job
+  - permafrost.backup.attributes.on_host
+options:
+  full:
+    description:
+      - Start a new chain, whatever the age of the last full is.
+    type: bool
+    default: false
+seealso:
+  - module: permafrost.backup.duplicity_info
+  - module: permafrost.backup.duplicity_restore
+"""
+
+EXAMPLES = r"""
+- name: Back up what changed, with a full every four weeks
+  permafrost.backup.duplicity_backup:
+    job: "{{ web01_data }}"
+
+- name: Begin a new chain now
+  permafrost.backup.duplicity_backup:
+    job: "{{ web01_data }}"
+    full: true
+
+- name: A job in full, encrypted, with keys from the vault
+  permafrost.backup.duplicity_backup:
+    job:
+      name: web01-data
+      source: /srv/data
+      target: s3://acme-dr/web01/data
+      region: eu-central-1
+      encryption:
+        mode: symmetric
+        passphrase: "{{ vault_web01_passphrase }}"
+      credentials:
+        access_key: "{{ vault_web01_key }}"
+        secret_key: "{{ vault_web01_secret }}"
+"""
+
+RETURN = r"""
+action:
+  description: What the run was, V(full), V(incremental), or V(skipped) when nothing had changed.
+  returned: success, except in check mode
+  type: str
+  sample: incremental
+resumed:
+  description: Whether the run went on with a set that an earlier one had left unfinished.
+  returned: success
+  type: bool
+  sample: false
+attached:
+  description: Whether an earlier task had started this run.
+  returned: success
+  type: bool
+  sample: false
+previous_run:
+  description: Exit code and times of an earlier run that no task had seen the end of.
+  returned: when there was one
+  type: dict
+  sample: {exit_code: 137, started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:10:00Z"}
+set:
+  description: The set that the run completed; its time in UTC, its volumes, and its bytes in the bucket by class.
+  returned: success, when something was stored
+  type: dict
+  sample:
+    kind: full
+    time: "2026-11-01T02:00:00Z"
+    volumes: 12
+    size_bytes: {DEEP_ARCHIVE: 12884901888, STANDARD: 1048576}
+statistics:
+  description: duplicity's statistics of the source, counts and bytes.
+  returned: always, when duplicity ran to its end
+  type: dict
+  sample: {source_files: 8123, source_bytes: 20132659, new_files: 3, changed_files: 1, deleted_files: 0}
+elapsed_seconds:
+  description: The time that the container ran.
+  returned: success
+  type: float
+  sample: 61.0
+unreadable:
+  description: Source files that were unreadable, or vanished during the run, at most 1000 names.
+  returned: when duplicity ran to its end
+  type: list
+  elements: str
+  sample: []
+unreadable_count:
+  description: How many these are in all.
+  returned: when duplicity ran to its end
+  type: int
+  sample: 0
+not_preserved:
+  description:
+    - What of the source duplicity does not keep, counted in entries. Hard links become copies, mtimes are cut to
+      seconds, sparse files are filled, sockets are dropped, ACLs and extended attributes are not stored.
+  returned: success, except in check mode
+  type: dict
+  sample: {hard_links: 2, subsecond_mtimes: 8100, sparse_files: 0, sockets: 1, acls: 0, xattrs: 0}
+warnings_of_duplicity:
+  description: Other warnings of the run.
+  returned: when duplicity ran to its end
+  type: list
+  elements: str
+  sample: []
+command:
+  description: The command line inside the container. Secrets are never part of it.
+  returned: always, when duplicity ran to its end
+  type: list
+  elements: str
+  sample: [duplicity, backup, --full-if-older-than, 4W]
+error:
+  description: The failure as facts, with the keys C(cause), C(what), C(meaning) and C(next_step).
+  returned: failure
+  type: dict
+  sample: {cause: source_missing, what: The source /srv/data does not exist on this host.}
+"""
+
+from ansible_collections.permafrost.backup.plugins.module_utils import backing_up, module
+
+SPEC = {**module.JOB_ARGUMENT, "full": {"type": "bool", "default": False}}
+
+
+def main() -> None:
+    module.run(SPEC, backing_up.work)
+
+
+if __name__ == "__main__":
+    main()

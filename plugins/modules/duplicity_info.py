@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: duplicity_info
+short_description: Show the chains, sets and files of a job
+version_added: 0.1.0
+description:
+  - Reads the job's listing and manifests, and never changes or thaws anything.
+  - A set is complete only when its manifest is in the bucket. Interrupted sets are listed apart.
+  - Volumes that a manifest names and the bucket lacks are listed with their set; duplicity itself does not notice them.
+author:
+  - permafrost.backup contributors (@permafrost-backup)
+extends_documentation_fragment:
+  - permafrost.backup.job
+  - permafrost.backup.attributes.on_host
+  - permafrost.backup.attributes.info
+options:
+  files:
+    description:
+      - Also list files, as they were at O(time). Reads signatures, which need no thaw.
+    type: bool
+    default: false
+  time:
+    description:
+      - The time of which files are listed. A W3 time or date, an interval before now such as V(3D), or V(now).
+      - Without a zone it means UTC.
+    type: str
+    default: now
+  pattern:
+    description:
+      - List only files whose path, relative to the source, matches this shell pattern; V(*) also matches slashes.
+    type: str
+    default: "*"
+  limit:
+    description:
+      - List at most this many files; the counts are exact all the same.
+    type: int
+    default: 1000
+seealso:
+  - module: permafrost.backup.duplicity_backup
+  - module: permafrost.backup.glacier_restore_info
+"""
+
+EXAMPLES = r"""
+- name: Show the chains
+  permafrost.backup.duplicity_info:
+    job: "{{ web01_data }}"
+  register: backup
+
+- name: Fail when volumes are missing
+  ansible.builtin.assert:
+    that: backup.chains | map(attribute='missing_count') | sum == 0
+
+- name: Find a file as it was three days ago
+  permafrost.backup.duplicity_info:
+    job: "{{ web01_data }}"
+    files: true
+    time: 3D
+    pattern: "*/nginx.conf"
+"""
+
+RETURN = r"""
+chains:
+  description: Each full with its incrementals, oldest first, with times in UTC, bytes by storage class and missing volumes.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - start: "2026-11-01T02:00:00Z"
+      end: "2026-11-02T02:00:00Z"
+      missing_count: 0
+      sets:
+        - kind: full
+          time: "2026-11-01T02:00:00Z"
+          complete: true
+          volumes: 12
+          size_bytes: {DEEP_ARCHIVE: 12884901888, STANDARD: 1048576}
+          missing: []
+interrupted:
+  description: Sets without a manifest in the bucket, which the next backup resumes or replaces.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+orphaned:
+  description: Complete incrementals without the set that they build on.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+unknown:
+  description: Names of objects below the prefix that duplicity did not write.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+size_bytes:
+  description: Bytes below the prefix by storage class.
+  returned: success
+  type: dict
+  sample: {DEEP_ARCHIVE: 12884901888, STANDARD: 1048576}
+object_count:
+  description: Number of objects below the prefix.
+  returned: success
+  type: int
+  sample: 14
+last_run:
+  description: Times, exit code and cause of failure of the last backup that this host knows of.
+  returned: success
+  type: dict
+  sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
+last_success:
+  description: The same of the last backup that counts as a success.
+  returned: success
+  type: dict
+  sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
+files:
+  description: Files that match, with path relative to the source, mtime in UTC, and type.
+  returned: when O(files=true)
+  type: list
+  elements: dict
+  sample: [{path: etc/nginx.conf, mtime: "2026-10-01T00:00:00Z", type: reg}]
+files_time:
+  description: The time of the set that holds these files, in UTC.
+  returned: when O(files=true)
+  type: str
+  sample: "2026-11-01T02:00:00Z"
+file_count:
+  description: Number of files in the backup at that time.
+  returned: when O(files=true)
+  type: int
+  sample: 8123
+matched_count:
+  description: Number of files that match.
+  returned: when O(files=true)
+  type: int
+  sample: 1
+error:
+  description: The failure as facts, with the keys C(cause), C(what), C(meaning) and C(next_step).
+  returned: failure
+  type: dict
+  sample: {cause: no_backup, what: No complete backup was found.}
+"""
+
+from ansible_collections.permafrost.backup.plugins.module_utils import inspecting, module
+
+SPEC = {
+    **module.JOB_ARGUMENT,
+    "files": {"type": "bool", "default": False},
+    "time": {"type": "str", "default": "now"},
+    "pattern": {"type": "str", "default": "*"},
+    "limit": {"type": "int", "default": 1000},
+}
+
+
+def main() -> None:
+    module.run(SPEC, inspecting.work)
+
+
+if __name__ == "__main__":
+    main()
