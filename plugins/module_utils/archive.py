@@ -16,7 +16,9 @@ from pathlib import Path
 from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, glacier, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    DuplicityFailed,
     PathNotInBackup,
+    PermafrostError,
     PlanDisagrees,
     VolumesMissing,
     WrongPassphrase,
@@ -60,8 +62,17 @@ class Archive:
         """Run to the end; an exit code other than 0 raises the error that it stands for."""
         finished, run = self.run(spec)
         if finished.exit_code:
-            raise diagnosis.failure(finished.exit_code, run, finished.output)
+            raise self.failure(finished, run)
         return finished, run
+
+    def failure(self, finished: Finished, run: log.Run) -> PermafrostError:
+        """The error of a failed run. duplicity names a wrong passphrase in many ways, and gpg in one: ask it."""
+        if self.job.encrypted:
+            try:
+                self.check_passphrase(self.listing())
+            except WrongPassphrase as error:
+                return error
+        return diagnosis.failure(finished.exit_code, run, finished.output)
 
     def _events(self, finished: Finished) -> Iterator[log.Event]:
         path = Path(finished.log_file)
@@ -78,6 +89,11 @@ class Archive:
         if any(one.manifest_stem not in local for one in sets):
             self.succeed(command.collection_status(self.job, host.run_dir(self.job, "info")))
             local = host.local_manifests(self.job)
+        lacking = [one.manifest_stem for one in sets if one.manifest_stem not in local]
+        if lacking:
+            # duplicity only warns of a manifest that it cannot read, and goes on without it.
+            self.check_passphrase(self.listing())
+            raise DuplicityFailed(f"These manifests could not be read: {_some(lacking)}.", manifests=lacking)
         return {one.manifest_stem: manifest.parse_manifest(local[one.manifest_stem]) for one in sets}
 
     def check_passphrase(self, listing: dict[str, glacier.S3Object]) -> None:
@@ -101,7 +117,7 @@ class Archive:
 
     # --- the plan of a restore --------------------------------------------------------------------------------------
 
-    def plan(self, path: str, time: datetime, *, check_path: bool) -> tuple[glacier.Plan, datetime]:
+    def plan(self, path: str, time: datetime) -> tuple[glacier.Plan, datetime]:
         """The volumes that a restore of ``path`` at ``time`` reads, and the time of the set that this is.
 
         Asked from duplicity itself, compared with the manifests, sized and classed from one listing.
@@ -112,7 +128,7 @@ class Archive:
         spec = command.restore_dry_run(self.job, host.run_dir(self.job, "plan"), path=path, time=chosen)
         finished, run = self.run(spec)
         if run.required_volumes is None:
-            error = diagnosis.failure(finished.exit_code, run, finished.output)
+            error = self.failure(finished, run)
             if not isinstance(error, VolumesMissing):
                 raise error
         needed = manifest.needed_volumes(sets, self.manifests(sets), manifest.path_index(path))
@@ -121,14 +137,14 @@ class Archive:
             raise VolumesMissing(f"The bucket lacks {len(missing)} volumes: {_some(missing)}.", volumes=missing)
         if sorted(run.required_volumes or []) != sorted(str(one.name) for one in needed):
             raise PlanDisagrees("The plan is not certain.", manifests=[one.name for one in needed], dry_run=run.required_volumes)
-        if check_path and path:
-            self._require_path(path, chosen)
         wanted = [(self.job.key_prefix + str(one.name), one.sha1) for one in needed]
         by_key = {found.key: found for found in listing.values()}
         return glacier.make_plan(self.job.bucket, wanted, by_key, datetime.now(timezone.utc)), chosen
 
-    def _require_path(self, path: str, time: datetime) -> None:
+    def require_path(self, path: str, time: datetime) -> None:
         """Raise PathNotInBackup: a thaw for a path that is not there would be paid in vain."""
+        if not path:
+            return
         wanted = os.fsencode(path)
         if not any(found.path == wanted for found in self.files(time)):
             raise PathNotInBackup(f"'{path}' is not in the backup of {time:%Y-%m-%dT%H:%M:%SZ}.", path=path)

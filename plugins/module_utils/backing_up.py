@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -40,7 +40,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise
     result = _facts(spec, finished, run)
     if check_mode:
-        return _predicted(finished, run, result)
+        return _predicted(archive, finished, run, result)
     try:
         result.update(_outcome(archive, finished, run))
         result["not_preserved"] = survey.result() if survey else {}
@@ -81,10 +81,10 @@ def _facts(spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dic
     return result
 
 
-def _predicted(finished: Finished, run: log.Run, result: dict[str, Any]) -> dict[str, Any]:
+def _predicted(archive: Archive, finished: Finished, run: log.Run, result: dict[str, Any]) -> dict[str, Any]:
     """Check mode: duplicity's dry run counts what it would store."""
     if finished.exit_code:
-        raise diagnosis.failure(finished.exit_code, run, finished.output)
+        raise archive.failure(finished, run)
     full = run.full or not run.last_full
     result["action"] = "full" if full else "incremental"
     result["changed"] = full or run.resumed or run.statistics.get("delta_entries", 0) > 0
@@ -96,7 +96,7 @@ def _predicted(finished: Finished, run: log.Run, result: dict[str, Any]) -> dict
 def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, Any]:
     """What the bucket holds now: a set counts only when its manifest is there."""
     if finished.exit_code:
-        raise diagnosis.failure(finished.exit_code, run, finished.output)
+        raise archive.failure(finished, run)
     if run.skipped:
         return {"action": "skipped", "changed": False}
     listing = archive.listing()

@@ -49,7 +49,7 @@ def failure(exit_code: int, run: Run, output: str) -> errors.PermafrostError:
 
 def _what(exit_code: int, run: Run, output: str) -> str:
     said = run.errors[-1].text if run.errors else _last_line(output)
-    said = " ".join(said.split())[:400].rstrip(".")
+    said = " ".join(said.partition("Traceback (innermost last)")[0].split())[:400].rstrip(".: ")
     return f"duplicity ended with exit code {exit_code}: {said}." if said else f"duplicity ended with exit code {exit_code}."
 
 

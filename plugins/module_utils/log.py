@@ -139,6 +139,10 @@ def summarize(events: Iterable[Event]) -> Run:
     return run
 
 
+# Said of --use-agent on each symmetric run; here no agent is asked, since gpg reads the passphrase from its file.
+_HARMLESS = "Option --use-agent is unsafe with symmetric encryption"
+
+
 def _keep(items: list, item: object) -> None:
     if len(items) < Run.KEEP:
         items.append(item)
@@ -153,7 +157,8 @@ def _warning(run: Run, event: Event) -> None:
     failed = re.match(r"Error '.*' processing (.*)", event.text, re.S)
     if failed:
         _keep(run.failed_paths, failed[1])
-    _keep(run.warnings, event.text)
+    if not event.text.startswith(_HARMLESS):
+        _keep(run.warnings, event.text)
 
 
 def _notice(run: Run, event: Event) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, host, log
+from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
@@ -29,7 +29,9 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     job = Job.from_params(params["job"])
     at = moment(params["time"], datetime.now(timezone.utc))
     path = command.normal_path(params["path"])
-    made, chosen = Archive(job).plan(path, at, check_path=True)
+    archive = Archive(job)
+    made, chosen = archive.plan(path, at)
+    archive.require_path(path, chosen)
     return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path}
 
 
@@ -41,8 +43,10 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     dest = Path(_destination(params["dest"]))
     _require_free(dest)
     archive = Archive(job)
-    made, chosen = archive.plan(path, at, check_path=False)
-    _require_readable(made)
+    made, chosen = archive.plan(path, at)
+    if not made.ready:
+        archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
+        raise _frozen(made)
     staging = dest.parent / f".{dest.name}.permafrost-restore"
     spec = command.restore(job, host.run_dir(job, "restore"), path=path, time=chosen, into=str(staging))
     result = {
@@ -73,13 +77,11 @@ def _require_free(dest: Path) -> None:
         raise DestinationNotEmpty(f"The destination {dest} exists and is not an empty directory.", dest=str(dest))
 
 
-def _require_readable(made: Plan) -> None:
-    if made.ready:
-        return
+def _frozen(made: Plan) -> VolumesFrozen:
     frozen, thawing = made.keys(FROZEN), made.keys(THAWING)
     names = ", ".join(key.rpartition("/")[2] for key in (frozen + thawing)[:5])
     more = len(frozen) + len(thawing) - 5
-    raise VolumesFrozen(
+    return VolumesFrozen(
         f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are thawing: "
         f"{names}{f' and {more} more' if more > 0 else ''}.",
         frozen=frozen,
@@ -94,7 +96,7 @@ def _restore(archive: Archive, spec: command.ContainerSpec, staging: Path, dest:
     try:
         finished, run = archive.run(spec)
         if finished.exit_code:
-            raise diagnosis.failure(finished.exit_code, run, finished.output)
+            raise archive.failure(finished, run)
         if run.failed_paths or run.unreadable_count:
             failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
             raise RestoreIncomplete(f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}.", paths=failed)
