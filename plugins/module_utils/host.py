@@ -54,7 +54,7 @@ def prepare(job: Job, verb: str) -> None:
 
 def secrets_dir(job: Job, verb: str) -> Path:
     """A directory on a tmpfs of the host. Raises NoSecretPlace when there is none."""
-    mounted = {line.split()[1]: line.split()[2] for line in Path("/proc/self/mounts").read_text().splitlines()}
+    mounted = {line.split()[1]: line.split()[2] for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()}
     for candidate in _TMPFS_CANDIDATES:
         if mounted.get(candidate) in ("tmpfs", "ramfs"):
             return Path(candidate, "permafrost", f"{job.name}-{verb}")
