@@ -34,9 +34,8 @@ def ensure(host: str) -> None:
     if _present(host):
         return
     with lock(STATE / "base.lock" if not os.geteuid() else Path(tempfile.gettempdir()) / "permafrost-lab-base.lock"):
-        if not _present(host):
-            if not _pull(host):
-                _make(host)
+        if not _present(host) and not _pull(host):
+            _make(host)
 
 
 def _client(host: str, timeout: int = 600) -> Any:

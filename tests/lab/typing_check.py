@@ -1,4 +1,4 @@
-"""python -m lab.typing_check: mypy --strict over the pure layer, under the name by which the collection imports itself."""
+"""python -m lab.typing_check: strict mypy over the pure layer, by the name that the collection imports."""
 
 from __future__ import annotations
 

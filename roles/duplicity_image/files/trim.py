@@ -36,7 +36,11 @@ def main(environment: Path) -> None:
     for path in (packages / "duplicity/backends").iterdir():
         if path.name not in BACKENDS:
             remove(path)
-    useless = [*packages.glob("botocore/data/*/*/examples-1.json"), *packages.glob("**/*.c"), *packages.glob("**/*.pyi")]
+    useless = [
+        *packages.glob("botocore/data/*/*/examples-1.json"),
+        *packages.glob("**/*.c"),
+        *packages.glob("**/*.pyi"),
+    ]
     for path in [*useless, packages / "boto3/examples", environment / "share", environment / "include"]:
         if path.exists():
             remove(path)
