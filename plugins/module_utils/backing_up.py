@@ -38,7 +38,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if survey:
             survey.cancel()
         raise
-    result = _facts(spec, finished, run)
+    result = _facts(job, spec, finished, run)
     if check_mode:
         return _predicted(archive, finished, run, result)
     try:
@@ -64,7 +64,7 @@ def _preflight(archive: Archive) -> None:
     archive.check_passphrase(archive.listing())
 
 
-def _facts(spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
     result = {
         "changed": False,
         "command": list(spec.argv),
@@ -72,7 +72,7 @@ def _facts(spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dic
         "resumed": run.resumed,
         "statistics": run.statistics,
         "elapsed_seconds": (finished.finished - finished.started).total_seconds(),
-        "unreadable": [log.shown(name) for name in run.unreadable],
+        "unreadable": _unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
     }
@@ -107,12 +107,20 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
     return {"action": newest.kind, "changed": True, "set": set_facts(newest, listing)}
 
 
+def _unreadable(job: Job, run: log.Run) -> list[str]:
+    """Names relative to the source: duplicity's are, or begin with the source's place in the container."""
+    place = f"{command.SOURCE}{job.source}/"
+    return [log.shown(name[len(place) :] if name.startswith(place) else name) for name in run.unreadable]
+
+
 def _judge(job: Job, run: log.Run) -> None:
     if run.unreadable_count and job.on_unreadable == "fail":
-        names = ", ".join(log.shown(name) for name in run.unreadable[:5])
-        more = f" and {run.unreadable_count - 5} more" if run.unreadable_count > 5 else ""
+        named = _unreadable(job, run)[:5]
+        more = run.unreadable_count - len(named)
         raise SourceUnreadable(
-            f"{run.unreadable_count} files of the source could not be read: {names}{more}.",
+            f"{run.unreadable_count} files or directories of the source could not be read: "
+            + ", ".join(named + ([f"and {more} more"] if more else []))
+            + ".",
             unreadable_count=run.unreadable_count,
         )
 

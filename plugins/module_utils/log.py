@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils.times import from_stamp
 
@@ -21,8 +22,12 @@ _FILE = re.compile(r"(\d{8}T\d{6}Z) ('(?:[^']*)') (\S+)\Z", re.S)
 
 INFO_FILE = 10
 WARN_GENERIC = 1
-# Warnings that each stand for one source file that was not read (selection.py, lazy.py, robust.py).
-WARN_UNREADABLE = frozenset({8, 9, 10, 12, 13})
+# Warnings that each stand for one source file that was not read: cannot iterate, stat, read (selection.py).
+WARN_UNREADABLE = frozenset({8, 9, 10})
+# A file that a restore could not rebuild, and one that it skipped for that reason (lazy.py, patchdir.py).
+WARN_FAILED = frozenset({12, 13})
+# The same where duplicity has no code of its own: opening or reading a file (diffdir.py), a directory (robust.py).
+_UNREADABLE = re.compile(r"Error (?:.*? getting delta for|listing directory) (.*)\Z", re.S)
 
 SKIPPED = "Skipped volume upload"
 RESUMED = "backup left a partial set, restarting"
@@ -136,6 +141,8 @@ def summarize(events: Iterable[Event]) -> Run:
             _warning(run, event)
         elif event.level == "NOTICE":
             _notice(run, event)
+    # duplicity cannot log a name that is not UTF-8: the whole warning is lost, but its statistics still count the file.
+    run.unreadable_count = max(run.unreadable_count, run.statistics.get("errors", 0))
     return run
 
 
@@ -143,22 +150,24 @@ def summarize(events: Iterable[Event]) -> Run:
 _HARMLESS = "Option --use-agent is unsafe with symmetric encryption"
 
 
-def _keep(items: list, item: object) -> None:
+def _keep(items: list[Any], item: object) -> None:
     if len(items) < Run.KEEP:
         items.append(item)
 
 
 def _warning(run: Run, event: Event) -> None:
-    if event.code in WARN_UNREADABLE:
+    unreadable = _UNREADABLE.match(event.text) if event.code == WARN_GENERIC else None
+    if event.code in WARN_UNREADABLE or unreadable:
         run.unreadable_count += 1
-        name = unescape(event.extra).decode("utf-8", "surrogateescape") if event.extra else event.text
-        _keep(run.unreadable, name)
-        return
-    failed = re.match(r"Error '.*' processing (.*)", event.text, re.S)
-    if failed:
-        _keep(run.failed_paths, failed[1])
-    if not event.text.startswith(_HARMLESS):
+        _keep(run.unreadable, unreadable[1] if unreadable else _name(event))
+    elif event.code in WARN_FAILED:
+        _keep(run.failed_paths, _name(event))
+    elif not event.text.startswith(_HARMLESS):
         _keep(run.warnings, event.text)
+
+
+def _name(event: Event) -> str:
+    return unescape(event.extra).decode("utf-8", "surrogateescape") if event.extra else event.text
 
 
 def _notice(run: Run, event: Event) -> None:
