@@ -18,7 +18,7 @@ def environment(host: str) -> dict[str, str]:
     ours = {
         "PATH": os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(VENV),
-        "PYTHONPATH": str(CHECKOUT / "tests"),
+        "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "tests"), str(COLLECTIONS)]),
         "DOCKER_HOST": host,
         "ANSIBLE_CONFIG": str(Path(__file__).with_name("ansible.cfg")),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
