@@ -1,0 +1,350 @@
+"""Directory trees to back up: real files of this machine and awkward ones, changes to them, and an exact comparison.
+
+Needs root, since odd owners and modes are part of it. All names are bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import shutil
+import socket
+import stat
+import struct
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+SAMPLES = (Path(sysconfig.get_paths()["stdlib"]), Path("/usr/lib/python3"), Path("/usr/share"))
+LARGEST_BYTES = 4 << 20
+# Old enough that a restore cannot hit it by chance; with a part below the second.
+BASE_NS = 1_600_000_000_123_456_789
+SECOND_NS = 1_000_000_000
+OWNER = (12345, 54321)
+
+NAMES = (
+    b"with space",
+    b" leading and trailing ",
+    b"new\nline",
+    b"quote's",
+    b'double"quote',
+    b"$(id)",
+    b"`id`",
+    b"${HOME} $HOME",
+    b"back\\slash",
+    b"*glob?[a-z]",
+    b"-leading-dash",
+    b"--help",
+    b"a=b;c&d|e>f",
+    b"#hash %41 {brace}",
+    b"...",
+    b"tab\tcr\resc\x1b[31m",
+    "umlaut ä ö ü ß".encode(),
+    "日本語 🦭".encode(),
+    "e\u0301 decomposed".encode(),
+    b"invalid \xff\xfe utf-8",
+    b"latin1 \xe4",
+    b"long-" + b"x" * 250,
+)
+MODES = (0o000, 0o444, 0o600, 0o755, 0o4755, 0o2755, 0o6711, 0o1644)
+DIRECTORY_MODES = (0o500, 0o700, 0o1777, 0o2775)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What must come back. Sizes and hashes are of files, targets of links, device numbers of devices."""
+
+    type: str
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    size: int | None = None
+    sha256: str | None = None
+    target: bytes | None = None
+    device: tuple[int, int] | None = None
+
+
+# --- making ---------------------------------------------------------------------------------------------------------
+
+
+def make(dest: Path, *, sample: Path | None = None, files: int = 2000) -> None:
+    """Make the tree at `dest`, which must not exist: `files` real files below `sample`, awkward ones in `awkward`."""
+    dest.mkdir(mode=0o755)
+    _copy_sample(dest / "sample", (sample,) if sample else SAMPLES, files)
+    awkward = dest / "awkward"
+    awkward.mkdir()
+    _names(awkward / "names")
+    _links(awkward / "links")
+    _modes(awkward / "modes")
+    _kinds(awkward / "kinds")
+    _not_kept(awkward / "not kept")
+    _turning(dest)
+    os.chown(dest, *OWNER)
+    dest.chmod(0o750)
+    _touch(dest, 1)
+
+
+def _copy_sample(to: Path, sources: tuple[Path, ...], count: int) -> None:
+    """Files in the order of their names; when a machine has too few, the same ones once more."""
+    to.mkdir()
+    every = ((source, name) for source in sources if source.is_dir() for name in _real_files(source))
+    found = list(itertools.islice(every, count))
+    if not found and count:
+        raise FileNotFoundError(f"no files to copy below {', '.join(map(str, sources))}")
+    made: set[str] = set()
+    for number in range(count):
+        source, name = found[number % len(found)]
+        target = f"{to}/{number // len(found)}/{source.name}/{name}"
+        parent = target.rpartition("/")[0]
+        if parent not in made:
+            os.makedirs(parent, exist_ok=True)  # noqa: PTH103  pathlib costs more than the copy
+            made.add(parent)
+        shutil.copyfile(f"{source}/{name}", target)
+        moment = BASE_NS + number * 7919 * SECOND_NS // 1000
+        os.utime(target, ns=(moment, moment))
+
+
+def _real_files(source: Path) -> Iterator[str]:
+    for directory, subdirectories, names in os.walk(source):
+        subdirectories[:] = sorted(set(subdirectories) - {"__pycache__"})
+        for name in sorted(names):
+            path = f"{directory}/{name}"
+            found = os.lstat(path)
+            if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_BYTES:
+                yield os.path.relpath(path, source)
+
+
+def _write(path: Path, content: bytes, number: int = 0) -> None:
+    path.write_bytes(content)
+    _touch(path, number)
+
+
+def _touch(path: Path, number: int) -> None:
+    """Times far from now, and of parts of a second."""
+    moment = BASE_NS + number * 1009 * SECOND_NS
+    os.utime(path, ns=(moment, moment), follow_symlinks=False)
+
+
+def _names(top: Path) -> None:
+    top.mkdir()
+    for number, name in enumerate(NAMES):
+        _write(top / os.fsdecode(name), b"content of " + name, number)
+        directory = top / os.fsdecode(name[:200] + b" d")
+        directory.mkdir()
+        _write(directory / os.fsdecode(name), name * 50, number)
+    deep = top
+    for _ in range(6):
+        deep = deep / ("deep-" + "y" * 90)
+        deep.mkdir()
+    _write(deep / "at the end of a path of more than 500 bytes", b"deep", 3)
+
+
+def _links(top: Path) -> None:
+    top.mkdir()
+    _write(top / "file", b"linked to", 1)
+    links = {"relative": "file", "absolute": "/etc/hostname", "dangling": "no/such thing", "up": "..", "loop": "loop"}
+    for name, target in links.items():
+        (top / name).symlink_to(target)
+    (top / os.fsdecode(b"odd \xfe target")).symlink_to(os.fsdecode(b"target \xff\n$(id)"))
+    os.lchown(top / "relative", *OWNER)
+    os.link(top / "file", top / "hard link")
+    os.link(top / "file", top / "third name")
+    for path in top.iterdir():
+        _touch(path, 2)
+
+
+def _modes(top: Path) -> None:
+    top.mkdir()
+    for number, mode in enumerate(MODES):
+        path = top / f"file {mode:04o}"
+        _write(path, f"{mode:o}\n".encode(), number)
+        os.chown(path, *OWNER)  # before chmod: it takes setuid away
+        path.chmod(mode)
+    for number, mode in enumerate(DIRECTORY_MODES):
+        path = top / f"directory {mode:04o}"
+        path.mkdir()
+        _write(path / "inside", b"inside", number)
+        os.chown(path, 0, OWNER[1])
+        path.chmod(mode)
+        _touch(path, number)
+    _write(top / "largest owner", b"", 9)
+    os.chown(top / "largest owner", 2**31 - 2, 2**31 - 2)
+
+
+def _kinds(top: Path) -> None:
+    top.mkdir()
+    _write(top / "empty file", b"", 1)
+    _write(top / "one zero byte", b"\0", 2)
+    (top / "empty directory" / "nested").mkdir(parents=True)
+    os.mkfifo(top / "fifo", 0o620)
+    _touch(top / "fifo", 3)
+    _write(top / "old", b"from 1970", 0)
+    os.utime(top / "old", ns=(1_500_000_000, 1_500_000_000))
+    _write(top / "young", b"from 2036", 0)
+    os.utime(top / "young", ns=(2_090_000_000 * SECOND_NS + 999_999_999,) * 2)
+    with contextlib.suppress(PermissionError):  # a container without CAP_MKNOD
+        os.mknod(top / "device", 0o640 | stat.S_IFCHR, os.makedev(1, 3))
+        _touch(top / "device", 4)
+
+
+def _not_kept(top: Path) -> None:
+    """What duplicity does not keep, beside hard links and parts of a second (docs/not-preserved.md)."""
+    top.mkdir()
+    with (top / "sparse").open("wb") as handle:
+        handle.truncate(3 << 20)
+        handle.seek(1 << 20)
+        handle.write(b"an island")
+    make_socket(top / "socket")
+    _write(top / "xattr", b"has an extended attribute", 5)
+    _write(top / "acl", b"has an ACL", 6)
+    with contextlib.suppress(OSError):  # not every file system has them
+        os.setxattr(top / "xattr", "user.permafrost", b"lost")
+        set_acl(top / "acl")
+
+
+def make_socket(path: Path) -> None:
+    """A socket, also where the path is longer than an address may be."""
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as short, socket.socket(socket.AF_UNIX) as listener:
+        (Path(short) / "d").symlink_to(path.parent)
+        listener.bind(f"{short}/d/{path.name}")
+
+
+def set_acl(path: Path) -> None:
+    """Let one more user read a file, as setfacl does: the kernel's format of linux/posix_acl_xattr.h, version 2."""
+    nobody = 0xFFFFFFFF
+    entries = [(0x01, 6, nobody), (0x02, 4, OWNER[0]), (0x04, 4, nobody), (0x10, 4, nobody), (0x20, 4, nobody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+
+
+# --- changing -------------------------------------------------------------------------------------------------------
+
+
+def change(dest: Path, round: int) -> None:
+    """Change, add and delete files, and what they are; the same for the same tree and round (1, 2, …)."""
+    sample = dest / "sample"
+    files = sorted(path for path in sample.rglob("*") if path.is_file() and not path.is_symlink())
+    for number, path in enumerate(files):
+        turn = (number + round) % 97
+        if turn in (0, 1):
+            _rewrite(path, round, appended=bool(turn))
+        elif turn == 2:
+            path.unlink()
+    added = sample / f"added in round {round}"
+    added.mkdir()
+    for number in range(len(files) // 50 + 3):
+        _write(added / f"new {number}", f"new in {round}\n".encode() * (number % 300 + 1), round * 1000 + number)
+    _change_kinds(dest, round)
+    _turning(dest, round)
+    _touch(dest, 1 + round)
+
+
+def _rewrite(path: Path, round_: int, *, appended: bool) -> None:
+    content = path.read_bytes()
+    half = len(content) // 2
+    note = f"changed in round {round_}\n".encode()
+    _write(path, content + note if appended else content[:half] + note + content[half:], round_ * 10_000)
+
+
+def _change_kinds(dest: Path, round_: int) -> None:
+    """Metadata without content, links, and an awkward name each round."""
+    awkward = dest / "awkward"
+    (awkward / "modes" / "file 0600").chmod((0o640, 0o4750, 0o400)[round_ % 3])
+    os.chown(awkward / "modes" / "file 0755", OWNER[0] + round_, OWNER[1])
+    link = awkward / "links" / "relative"
+    link.unlink()
+    link.symlink_to(f"target of round {round_}")
+    _touch(link, round_)
+    (awkward / "names" / os.fsdecode(NAMES[round_ % len(NAMES)])).unlink(missing_ok=True)
+    _write(awkward / "names" / os.fsdecode(b"again\n\xff %d" % round_), b"again", round_)
+
+
+def _turning(dest: Path, round_: int = 0) -> None:
+    """A file that is a directory in odd rounds."""
+    path = dest / "turning"
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    if round_ % 2:
+        path.mkdir()
+        _write(path / "inside", b"now a directory", round_)
+    else:
+        _write(path, b"a file", round_)
+
+
+# --- comparing ------------------------------------------------------------------------------------------------------
+
+
+def snapshot(path: Path | str | bytes) -> dict[bytes, Entry]:
+    """Everything below a directory, or one file, by its path relative to it; the root itself is `.`."""
+    top = os.fsencode(path)
+    found = {b".": _entry(top, os.lstat(top))}
+    pending = [(top, b"")] if found[b"."].type == "directory" else []
+    while pending:
+        directory, prefix = pending.pop()
+        with os.scandir(directory) as children:
+            for child in children:
+                name = prefix + child.name
+                found[name] = _entry(child.path, child.stat(follow_symlinks=False))
+                if found[name].type == "directory":
+                    pending.append((child.path, name + b"/"))
+    return found
+
+
+def _entry(path: bytes, found: os.stat_result) -> Entry:
+    mode = found.st_mode
+    extra: dict[str, object] = {}
+    if stat.S_ISREG(mode):
+        kind = "file"
+        extra = {"size": found.st_size, "sha256": _sha256(path)}
+    elif stat.S_ISLNK(mode):
+        kind, extra = "symlink", {"target": os.fsencode(Path(os.fsdecode(path)).readlink())}
+    elif stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        kind = "character device" if stat.S_ISCHR(mode) else "block device"
+        extra = {"device": (os.major(found.st_rdev), os.minor(found.st_rdev))}
+    else:
+        kinds = {stat.S_IFDIR: "directory", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
+        kind = kinds[stat.S_IFMT(mode)]
+    return Entry(
+        kind,
+        stat.S_IMODE(mode),
+        found.st_uid,
+        found.st_gid,
+        found.st_mtime_ns // SECOND_NS,
+        **extra,  # type: ignore[arg-type]
+    )
+
+
+def _sha256(path: bytes) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:  # noqa: PTH123  pathlib has no bytes
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def differences(expected: dict[bytes, Entry], actual: dict[bytes, Entry]) -> list[str]:
+    """What a restore got wrong, one line each. Only sockets may be absent: the rest that is not kept has no entry."""
+    kept = {path: entry for path, entry in expected.items() if entry.type != "socket"}
+    lines = [f"{_shown(path)}: missing" for path in sorted(kept.keys() - actual.keys())]
+    lines += [f"{_shown(path)}: was not in the source" for path in sorted(actual.keys() - kept.keys())]
+    for path in sorted(kept.keys() & actual.keys()):
+        lines += [f"{_shown(path)}: {text}" for text in _differing(kept[path], actual[path])]
+    return lines
+
+
+def _differing(expected: Entry, actual: Entry) -> Iterator[str]:
+    for one in fields(Entry):
+        wanted, got = getattr(expected, one.name), getattr(actual, one.name)
+        if wanted != got:
+            show = oct if one.name == "mode" else repr
+            yield f"{one.name} is {show(got)} instead of {show(wanted)}"
+
+
+def _shown(path: bytes) -> str:
+    return ascii(path)[2:-1]
