@@ -207,6 +207,8 @@ def _gpg() -> list[str]:
 
 def _environment(job: Job) -> dict[str, str]:
     environment = {"HOME": "/tmp", "AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "12"}  # noqa: S108
+    if _plain_http(job):
+        environment["AWS_CONFIG_FILE"] = f"{SECRETS}/config"
     if job.credentials:
         environment["AWS_SHARED_CREDENTIALS_FILE"] = f"{SECRETS}/credentials"
         environment["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -215,6 +217,10 @@ def _environment(job: Job) -> dict[str, str]:
     if job.encrypted:
         environment["PASSPHRASE"] = _PASSPHRASE_MARKER
     return environment
+
+
+def _plain_http(job: Job) -> bool:
+    return (job.endpoint_url or "").startswith("http://")
 
 
 def secret_files(job: Job) -> dict[str, str]:
@@ -229,6 +235,10 @@ def secret_files(job: Job) -> dict[str, str]:
         if job.credentials.session_token:
             lines.append(f"aws_session_token = {job.credentials.session_token}")
         files["credentials"] = "\n".join(lines) + "\n"
+    if _plain_http(job):
+        # Over HTTPS boto never hashes a body for its signature. Over HTTP it would read each volume once more for that,
+        # though the checksum header, which is signed, protects the body already.
+        files["config"] = "[default]\ns3 =\n    payload_signing_enabled = false\n"
     if job.passphrase is not None:
         files["passphrase"] = job.passphrase + "\n"
     return files

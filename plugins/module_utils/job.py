@@ -22,7 +22,7 @@ JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "target": {"type": "str", "required": True},
     "hostname": {"type": "str"},
     "storage_class": {"type": "str", "choices": list(STORAGE_CLASSES), "default": "DEEP_ARCHIVE"},
-    "volume_size": {"type": "int", "default": 1024},
+    "volume_size": {"type": "int", "default": 256},
     "multipart_chunk_size": {"type": "int"},
     "concurrency": {"type": "int", "default": 2},
     "compression": {"type": "bool", "default": True},

@@ -1,0 +1,88 @@
+"""python -m bench [--data A B] [--only NAME] [--rounds N]: print the benchmark tables of the README."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+from bench import contestants, datasets
+from bench.measure import Usage
+from lab.s3.client_api import S3Lab
+
+# What we promise, as ratios of wall time in one run: (data, ours against, at most).
+PROMISES = (("A", "restic", 1.0), ("B", "restic", 0.8), ("B", "bare duplicity, gzip", 0.45))
+MAX_WRITES_B = 8
+_OURS, _ALONE = "permafrost.backup", "its container alone"
+
+
+def main() -> None:
+    options = _options()
+    contestants.prepare()
+    sources = {name: datasets.make(name) for name in options.data}
+    with S3Lab() as s3:
+        _ceiling(s3)
+        for data, source in sources.items():
+            results = {
+                name: _median([contestants.measure(name, source, s3, f"{data.lower()}{number}-{turn}") for turn in range(options.rounds)])
+                for number, name in enumerate(options.only or contestants.CONTESTANTS)
+            }
+            _table(data, results)
+            _verdicts(data, results)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("--data", nargs="+", choices=["A", "B"], default=["A", "B"])
+    parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
+    parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
+    return parser.parse_args()
+
+
+def _ceiling(s3: S3Lab) -> None:
+    """What the S3 server on the same machine can take, as the limit of everything below."""
+    client = s3.client()
+    client.create_bucket(Bucket="ceiling")
+    started = time.monotonic()
+    for number in range(500):
+        client.put_object(Bucket="ceiling", Key=f"{number}", Body=b"x" * 1000)
+    small = 500 / (time.monotonic() - started)
+    body = bytes(256 * 1024 * 1024)
+    started = time.monotonic()
+    client.put_object(Bucket="ceiling", Key="large", Body=body)
+    print(f"the server's ceiling: {small:.0f} small PUTs a second, {256 / (time.monotonic() - started):.0f} MiB a second")
+    for entry in s3.state("ceiling"):
+        client.delete_object(Bucket="ceiling", Key=entry["key"])
+
+
+def _median(runs: list[Usage]) -> Usage:
+    middle = statistics.median_low([run.wall for run in runs])
+    return next(run for run in runs if run.wall == middle)
+
+
+def _table(data: str, results: dict[str, Usage]) -> None:
+    print(f"\n{data:<24}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'S3 writes':>11}")
+    for name, usage in results.items():
+        print(f"{name:<24}{usage.wall:>9.1f}{usage.cpu:>9.1f}{usage.peak / 1e6:>9.0f}{usage.writes:>11}", flush=True)
+
+
+def _verdicts(data: str, results: dict[str, Usage]) -> None:
+    ours = results.get(_OURS)
+    if ours is None:
+        return
+    for wanted, rival, most in PROMISES:
+        if wanted == data and rival in results:
+            _verdict(f"wall against {rival}", ours.wall / results[rival].wall, most)
+    if data == "B":
+        _verdict("S3 writes", ours.writes, MAX_WRITES_B)
+    if _ALONE in results:
+        _verdict("seconds that the module adds", ours.wall - results[_ALONE].wall, 1.0)
+        _verdict("MB that the module adds", (ours.peak - results[_ALONE].peak) / 1e6, 100)
+
+
+def _verdict(what: str, value: float, most: float) -> None:
+    print(f"  {what}: {value:.2f} (at most {most:g}): {'kept' if value <= most else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()

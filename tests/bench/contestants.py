@@ -1,0 +1,163 @@
+"""Who is measured: ours, bare duplicity, restic, rclone and aws s3 sync, each as its users would call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from bench.measure import Usage, container_pids, process
+from lab import image, packages
+from lab.places import COLLECTIONS, LAB
+from lab.s3.client_api import S3Lab
+
+STOCK_IMAGE = "permafrost-lab/duplicity:bench-stock"
+_TOOLS = LAB / "bench" / "tools"
+_MODULE = "ansible_collections.permafrost.backup.plugins.modules.duplicity_backup"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a contestant gets: the data, a fresh bucket, a scratch directory."""
+
+    source: Path
+    bucket: str
+    s3: S3Lab
+    scratch: Path
+
+
+Contestant = Callable[[Stage], Usage]
+
+
+def prepare() -> None:
+    """Install the rivals (Debian's restic and rclone, PyPI's awscli) and build both images."""
+    packages.ensure({"restic": "restic", "rclone": "rclone"})
+    if not (_TOOLS / "bin" / "aws").exists():
+        venv.create(_TOOLS, with_pip=True)
+        subprocess.run([_TOOLS / "bin" / "pip", "install", "--quiet", "awscli"], check=True)
+    image.ensure()
+    engine = docker.from_env()
+    engine.images.build(
+        path=str(image.BUILD_DIR), tag=STOCK_IMAGE, target="stock", buildargs={"BASE": os.environ["LAB_BASE_IMAGE"]}
+    )
+
+
+def _environment(stage: Stage, **more: str) -> dict[str, str]:
+    # rclone 1.60 refuses to start with a CA bundle in the environment, and the lab speaks HTTP.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = {"AWS_ACCESS_KEY_ID": stage.s3.access_key, "AWS_SECRET_ACCESS_KEY": stage.s3.secret_key}
+    return {**kept, **keys, "AWS_DEFAULT_REGION": stage.s3.region, "HOME": str(stage.scratch), **more}
+
+
+def ours(stage: Stage) -> Usage:
+    """The module from its start to its end, with its container: compression, the default volume size."""
+    job = {
+        "name": f"bench-{stage.bucket}",
+        "source": str(stage.source),
+        "target": f"s3://{stage.bucket}/bench",
+        "encryption": {"mode": "none"},
+        "credentials": {"access_key": stage.s3.access_key, "secret_key": stage.s3.secret_key},
+        "endpoint_url": stage.s3.endpoint_url,
+        "region": stage.s3.region,
+        "image": image.NAME,
+        "docker_host": os.environ["DOCKER_HOST"],
+        "state_dir": str(stage.scratch / "state"),
+    }
+    paths = os.pathsep.join([str(COLLECTIONS), os.environ.get("PYTHONPATH", "")])
+    client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
+    return process(
+        [sys.executable, "-m", _MODULE],
+        {**os.environ, "PYTHONPATH": paths},
+        stage.s3,
+        stdin=json.dumps({"ANSIBLE_MODULE_ARGS": {"job": job}}),
+        also=container_pids(client, f"permafrost.backup.job={job['name']}"),
+    )
+
+
+def same_image(stage: Stage) -> Usage:
+    """duplicity in our image with the arguments of our module, without the module: what the module adds."""
+    options = ["--s3-use-deep-archive", "--s3-multipart-chunk-size", "1088", "--concurrency", "2", "--skip-if-no-change"]
+    return _container(stage, image.NAME, [*options, "--numeric-owner"])
+
+
+def bare_duplicity(stage: Stage) -> Usage:
+    """Stock duplicity with its own gzip and the guide's volume size."""
+    return _container(stage, STOCK_IMAGE, ["--s3-use-deep-archive"])
+
+
+def _container(stage: Stage, name: str, options: list[str]) -> Usage:
+    label = f"permafrost.bench={stage.bucket}"
+    mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/work", "--tmpfs", "/tmp"]
+    keys = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
+    run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *keys, name]
+    common = ["--no-encryption", "--volsize", "1024", "--archive-dir", "/work/archive", "--tempdir", "/work"]
+    target = ["--s3-endpoint-url", stage.s3.endpoint_url, "/source", f"s3://{stage.bucket}/bench"]
+    client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
+    environment = _environment(stage, DOCKER_HOST=os.environ["DOCKER_HOST"])
+    argv = [*run, "duplicity", "full", *common, *options, *target]
+    return process(argv, environment, stage.s3, also=container_pids(client, label))
+
+
+def restic(stage: Stage) -> Usage:
+    """restic into STANDARD: it cannot work in an archive class."""
+    environment = _environment(
+        stage,
+        RESTIC_REPOSITORY=f"s3:{stage.s3.endpoint_url}/{stage.bucket}/bench",
+        RESTIC_PASSWORD="bench",
+        RESTIC_CACHE_DIR=str(stage.scratch / "cache"),
+    )
+    subprocess.run(["restic", "init", "--quiet"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    return process(["restic", "backup", "--quiet", str(stage.source)], environment, stage.s3)
+
+
+def rclone(stage: Stage) -> Usage:
+    """rclone copy, file by file."""
+    remote = {
+        "TYPE": "s3",
+        "PROVIDER": "Other",
+        "ENV_AUTH": "true",
+        "ENDPOINT": stage.s3.endpoint_url,
+        "REGION": stage.s3.region,
+        "STORAGE_CLASS": "DEEP_ARCHIVE",
+    }
+    environment = _environment(stage, **{f"RCLONE_CONFIG_LAB_{key}": value for key, value in remote.items()})
+    return process(["rclone", "copy", str(stage.source), f"lab:{stage.bucket}/bench"], environment, stage.s3)
+
+
+def aws_sync(stage: Stage) -> Usage:
+    """aws s3 sync, file by file."""
+    argv = [str(_TOOLS / "bin" / "aws"), "s3", "sync", "--only-show-errors", "--storage-class", "DEEP_ARCHIVE"]
+    argv += ["--endpoint-url", stage.s3.endpoint_url, str(stage.source), f"s3://{stage.bucket}/bench"]
+    return process(argv, _environment(stage), stage.s3)
+
+
+CONTESTANTS: dict[str, Contestant] = {
+    "permafrost.backup": ours,
+    "its container alone": same_image,
+    "bare duplicity, gzip": bare_duplicity,
+    "restic": restic,
+    "rclone copy": rclone,
+    "aws s3 sync": aws_sync,
+}
+
+
+def measure(name: str, source: Path, s3: S3Lab, bucket: str) -> Usage:
+    """One contestant on a fresh bucket; its objects and scratch files go away afterwards."""
+    client: Any = s3.client()
+    client.create_bucket(Bucket=bucket)
+    scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=LAB / "bench"))
+    try:
+        return CONTESTANTS[name](Stage(source, bucket, s3, scratch))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        for entry in s3.state(bucket):
+            client.delete_object(Bucket=bucket, Key=entry["key"])
