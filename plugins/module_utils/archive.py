@@ -8,7 +8,7 @@ I/O; what the facts mean is decided by manifest.py, glacier.py, log.py and diagn
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -53,9 +53,11 @@ class Archive:
         cut = len(self.job.key_prefix)
         return {key[cut:]: found for key, found in self.bucket.list(self.job.key_prefix).items()}
 
-    def run(self, spec: command.ContainerSpec) -> tuple[Finished, log.Run]:
-        """Run to the end, whatever the exit code is."""
-        finished = self.engine.run(spec)
+    def run(
+        self, spec: command.ContainerSpec, before: Callable[[], None] | None = None
+    ) -> tuple[Finished, log.Run]:
+        """Run to the end, whatever the exit code is. ``before`` as in Engine.run."""
+        finished = self.engine.run(spec, before)
         return finished, log.summarize(self._events(finished))
 
     def succeed(self, spec: command.ContainerSpec) -> tuple[Finished, log.Run]:
@@ -72,6 +74,8 @@ class Archive:
                 self.check_passphrase(self.listing())
             except WrongPassphrase as error:
                 return error
+            except PermafrostError:
+                pass  # it could not be asked now, and is not what went wrong
         return diagnosis.failure(finished.exit_code, run, finished.output)
 
     def _events(self, finished: Finished) -> Iterator[log.Event]:
@@ -109,11 +113,15 @@ class Archive:
             return
         content = self.bucket.read(self.job.key_prefix + str(newest.manifest))
         spec = command.open_manifest(self.job, host.run_dir(self.job, "passphrase"), "manifest.gpg")
-        self.engine.copy_in(spec, "manifest.gpg", content)
-        finished = self.engine.run(spec)
+        copy = Path(host.run_dir(self.job, "passphrase"), "manifest.gpg")
+        finished = self.engine.run(spec, lambda: _write(copy, content))
         if finished.exit_code:
             said = " ".join(finished.output.split())[-200:]
             raise WrongPassphrase(f"gpg cannot open {newest.manifest}: {said}.", manifest=newest.manifest)
+
+    def time_of_set(self, time: datetime) -> datetime:
+        """The time of the set that a restore as of ``time`` gives."""
+        return manifest.sets_at(manifest.collect(self.listing()), time)[-1].end
 
     # --- the plan of a restore --------------------------------------------------------------------------------------
 
@@ -156,6 +164,10 @@ class Archive:
             found = log.listed_file(event)
             if found:
                 yield found
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _some(names: list[str]) -> str:

@@ -29,11 +29,9 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     verb = "check" if check_mode else "backup"
     spec = command.backup(job, host.run_dir(job, verb), full=params["full"], dry_run=check_mode)
     archive = Archive(job)
-    if not archive.engine.has_run(spec):
-        _preflight(archive)
     survey = None if check_mode else Survey(str(job.source))
     try:
-        finished, run = archive.run(spec)
+        finished, run = archive.run(spec, lambda: _preflight(archive))
     except BaseException:
         if survey:
             survey.cancel()
@@ -71,7 +69,7 @@ def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.R
         "attached": finished.attached,
         "resumed": run.resumed,
         "statistics": run.statistics,
-        "elapsed_seconds": (finished.finished - finished.started).total_seconds(),
+        "elapsed_seconds": finished.elapsed_seconds,
         "unreadable": _unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],

@@ -2,47 +2,63 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run one argv in the image, through the Docker SDK: start, attach, collect, stop.
 
-I/O. A run outlives its caller: the container has a fixed name and labels and is not removed by the engine, so the next
-task of the same verb finds it. Never two containers of one job at once.
+I/O. A backup or a restore outlives its caller: the container has a fixed name and labels and is not removed by the
+engine, so the next task of the same verb finds it. All other verbs only read and are short: their tasks hold the job's
+lock to the end, so that a container of such a verb without a task is known to be a killed task's, and is removed.
+Never two containers of one job at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
+    ARCHIVE,
     LABEL_COMMAND,
     LABEL_JOB,
     LABEL_VERB,
-    LOG_FILE,
     SECRETS,
     ContainerSpec,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     Busy,
+    EngineLost,
     EngineRefused,
     EngineUnavailable,
     ImageMissing,
     MissingLibrary,
+    PermafrostError,
+    RunVanished,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
+LASTING = ("backup", "restore")
 # Once duplicity gets SIGTERM through the init it ends at once; the rest is for a slow disk.
 _STOP_SECONDS = 30
 _API_TIMEOUT = 120
+# How long a waiting task waits for an engine that restarts.
+_ENGINE_BACK_SECONDS = 60.0
 _OUTPUT_LINES = 60
 # An uncollected result that is older than this is told, but does not stand in for the backup that was asked for now.
 _COLLECT_WITHIN = timedelta(hours=1)
+# A request of a killed task may still be at work in the engine.
+_TRIES = 50
+_TRY_SECONDS = 0.2
+_CONFLICT = 409
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended. ``output`` is the tail of what it printed; ``attached`` when another task had started it."""
+    """A run that ended. ``output`` is the tail of what it printed; ``attached`` when another task had started it.
+
+    Times are cut to whole seconds, as those of sets are; ``elapsed_seconds`` is exact.
+    """
 
     exit_code: int
     out_of_memory: bool
@@ -50,7 +66,17 @@ class Finished:
     log_file: str
     started: datetime
     finished: datetime
+    elapsed_seconds: float
     attached: bool
+    previous: dict[str, Any] | None = None
+
+
+@dataclass
+class _Current:
+    """The run that a task waits for, as far as it has got. Without ``container`` there is nothing to stop."""
+
+    container: str = ""
+    attached: bool = False
     previous: dict[str, Any] | None = None
 
 
@@ -61,122 +87,181 @@ class Engine:
         try:
             import docker  # noqa: PLC0415  imported late, so that its absence is one clear message
             from docker.errors import APIError, DockerException, ImageNotFound, NotFound  # noqa: PLC0415
+            from requests.exceptions import RequestException  # noqa: PLC0415
         except ImportError as error:
             raise MissingLibrary(f"The Python library docker cannot be imported: {error}.", library="docker") from error
         self._job = job
         self._api_error, self._image_not_found, self._not_found = APIError, ImageNotFound, NotFound
+        self._lost = RequestException
         self._types = docker.types
         try:
             self._api = docker.APIClient(base_url=job.docker_host, version="auto", timeout=_API_TIMEOUT)
         except DockerException as error:
             raise EngineUnavailable(f"No container engine answers at {job.docker_host}: {error}.") from error
 
-    def run(self, spec: ContainerSpec) -> Finished:
-        """Start the run, or attach to the one that is on, and wait for its end. Whatever ends the wait stops the run."""
-        try:
-            with host.locked(self._job):
-                attached, previous = self._start_or_attach(spec)
-            # The engine's reply comes at the end of the run, which may take days.
-            self._api.wait(spec.name, timeout=None)
-        except (KeyboardInterrupt, Interrupted):
-            self._stop(spec)
-            raise
-        except self._api_error as error:
-            self._remove(spec.name)
-            raise EngineRefused(f"The engine refused the container {spec.name}: {error.explanation or error}.") from error
-        return self._collect(spec, attached, previous)
+    def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+        """Start the run, or attach to the one that is on, and wait for its end. A signal to the task stops the run.
+
+        ``before`` is called when a new run is to be started: it may refuse by raising, make ready what the run needs,
+        and run short verbs. Until the run has started no other task of the job does anything.
+        """
+        current = _Current()
+        with self._explained(spec):
+            try:
+                with host.locked(self._job, spec.verb):
+                    self._start_or_attach(spec, before, current)
+                    if spec.verb not in LASTING:
+                        return self._finish(spec, current)
+                return self._finish(spec, current)
+            except (KeyboardInterrupt, Interrupted):
+                self._stop(spec, current)
+                raise
 
     def has_run(self, spec: ContainerSpec) -> bool:
         """Whether ``run`` would attach to a run of another task, or collect its result."""
-        with host.locked(self._job):
-            own = self.refuse_others(spec)
-            return own is not None and (bool(own["State"]["Running"]) or self._collectable(own, spec))
+        with self._explained(spec), host.locked(self._job, spec.verb):
+            return self._joinable(self._look(spec), spec)
 
-    def copy_in(self, spec: ContainerSpec, name: str, content: bytes) -> None:
-        """Put a file into the run directory of the spec's verb, for a run that reads it."""
-        with host.locked(self._job):
-            self.refuse_others(spec)
-            host.prepare(self._job, spec.verb)
-            Path(host.run_dir(self._job, spec.verb), name).write_bytes(content)
+    def refuse_others(self, spec: ContainerSpec) -> None:
+        """Raise Busy when a backup or a restore of the job runs that is not this verb's."""
+        with self._explained(spec), host.locked(self._job, spec.verb):
+            self._look(spec)
+
+    @contextlib.contextmanager
+    def _explained(self, spec: ContainerSpec) -> Iterator[None]:
+        try:
+            yield
+        except self._lost as error:
+            raise EngineLost(f"The engine at {self._job.docker_host} does not answer any longer: {error}.") from error
+        except self._api_error as error:
+            raise EngineRefused(
+                f"The engine refused the container {spec.name}: {error.explanation or error}."
+            ) from error
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    def _look(self, spec: ContainerSpec) -> dict[str, Any] | None:
+        """The container of this verb, running or ended; what killed tasks of other verbs left is tidied up.
+
+        Raises Busy when another lasting verb runs. Call under the lock.
+        """
+        own, running, staged = None, set(), False
+        for found in self._of_job(spec.job):
+            verb = found["Config"]["Labels"].get(LABEL_VERB, "")
+            alive = found["State"]["Running"]
+            if alive and verb not in LASTING:
+                self._remove(found["Id"])  # its task is gone, or it would hold the lock
+                continue
+            if alive and (verb != spec.verb or not self._same_place(found)):
+                raise self._busy(found)
+            if alive:
+                running.add(verb)
+            if verb == spec.verb:
+                own = found
+            staged = staged or (verb == "restore" and (alive or _ended_well(found)))
+        host.remove_stale_secrets(self._job, running)
+        if not staged and spec.verb != "restore":
+            host.clear_stage(self._job)
+        return own
+
+    def _of_job(self, job: str) -> Iterator[dict[str, Any]]:
+        for summary in self._api.containers(all=True, filters={"label": f"{LABEL_JOB}={job}"}):
+            with contextlib.suppress(self._not_found):  # its task collected it meanwhile
+                yield self._api.inspect_container(summary["Id"])
+
+    def _same_place(self, found: dict[str, Any]) -> bool:
+        """Whether it is of this job, and not of one with the same name and another state directory."""
+        places = [one["Source"] for one in found["Mounts"] if one["Destination"] == ARCHIVE]
+        return places == [self._job.archive_dir]
+
+    def _busy(self, found: dict[str, Any]) -> Busy:
+        verb, since = found["Config"]["Labels"].get(LABEL_VERB, "?"), _second(found["State"]["StartedAt"])
+        name = found["Name"].lstrip("/")
+        return Busy(
+            f"The {verb} of job {self._job.name} runs since {since} (container {name}).", verb=verb, since=since
+        )
+
+    def _joinable(self, own: dict[str, Any] | None, spec: ContainerSpec) -> bool:
+        if own is None or spec.verb not in LASTING:
+            return False
+        if own["State"]["Running"]:
+            if own["Config"]["Labels"].get(LABEL_COMMAND) != spec.identity:
+                raise self._busy(own)
+            return True
+        return self._collectable(own, spec)
+
+    def _collectable(self, own: dict[str, Any], spec: ContainerSpec) -> bool:
+        return (
+            _ended_well(own) and own["Config"]["Labels"].get(LABEL_COMMAND) == spec.identity and self._same_place(own)
+        )
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
-    def _start_or_attach(self, spec: ContainerSpec) -> tuple[bool, dict[str, Any] | None]:
-        own = self.refuse_others(spec)
-        previous = None
+    def _start_or_attach(self, spec: ContainerSpec, before: Callable[[], None] | None, current: _Current) -> None:
+        own = self._look(spec)
+        if own is not None and self._joinable(own, spec):
+            current.container, current.attached = own["Id"], True
+            return
+        host.prepare(self._job, spec.verb)
+        if before:
+            before()
         if own is not None:
-            state = own["State"]
-            if state["Running"]:
-                if own["Config"]["Labels"].get(LABEL_COMMAND) != spec.identity:
-                    raise self._busy(own)
-                return True, None
-            if self._collectable(own, spec):
-                return True, None
-            previous = _previous(state)
-            self._remove(spec.name)
-        self._create(spec)
-        self._api.start(spec.name)
-        return False, previous
-
-    def refuse_others(self, spec: ContainerSpec) -> dict[str, Any] | None:
-        """Raise Busy when another verb of the job runs; return the container of this verb, running or ended."""
-        own = None
-        for summary in self._api.containers(all=True, filters={"label": f"{LABEL_JOB}={spec.job}"}):
-            try:
-                found: dict[str, Any] = self._api.inspect_container(summary["Id"])
-            except self._not_found:
-                continue  # its task collected it meanwhile
-            verb = found["Config"]["Labels"].get(LABEL_VERB, "")
-            if verb == spec.verb:
-                own = found
-            elif found["State"]["Running"]:
-                raise self._busy(found)
-            else:
-                host.remove_secrets(self._job, verb)
-        return own
-
-    def _busy(self, found: dict[str, Any]) -> Busy:
-        verb, since = found["Config"]["Labels"].get(LABEL_VERB, "?"), found["State"]["StartedAt"][:19] + "Z"
-        name = found["Name"].lstrip("/")
-        return Busy(f"The {verb} of job {self._job.name} runs since {since} (container {name}).", verb=verb, since=since)
-
-    def _collectable(self, own: dict[str, Any], spec: ContainerSpec) -> bool:
-        state, labels = own["State"], own["Config"]["Labels"]
-        return bool(
-            spec.verb in ("backup", "restore")
-            and labels.get(LABEL_COMMAND) == spec.identity
-            and state["Status"] == "exited"
-            and state["ExitCode"] == 0
-            and datetime.now(timezone.utc) - _time(state["FinishedAt"]) < _COLLECT_WITHIN
-        )
-
-    def _create(self, spec: ContainerSpec) -> None:
-        keep = spec.verb == "passphrase"  # its input was put into the run directory already
-        if not keep:
-            host.prepare(self._job, spec.verb)
+            if spec.verb in LASTING:
+                current.previous = _previous(own["State"])
+            self._remove(own["Id"])
         secrets = host.write_secrets(self._job, spec.verb, spec.secrets)
+        current.container = spec.name  # a signal may come between the engine's deed and its reply
         try:
-            self._api.create_container(
-                image=spec.image,
-                name=spec.name,
-                hostname=spec.hostname,
-                entrypoint=[spec.argv[0]],
-                command=list(spec.argv[1:]),
-                environment=spec.environment,
-                user="0:0",
-                labels={LABEL_JOB: spec.job, LABEL_VERB: spec.verb, LABEL_COMMAND: spec.identity},
-                host_config=self._host_config(spec, secrets),
-            )
-        except self._image_not_found as error:
+            current.container = self._create(spec, secrets)
+            self._api.start(current.container)
+        except (self._api_error, PermafrostError):
+            if current.container != spec.name:
+                self._remove(current.container)
+            current.container = ""
             host.remove_secrets(self._job, spec.verb)
-            raise ImageMissing(f"The image {spec.image} is not on this host.", image=spec.image) from error
+            raise
+
+    def _create(self, spec: ContainerSpec, secrets: str) -> str:
+        for turn in range(_TRIES):
+            try:
+                created: dict[str, Any] = self._api.create_container(
+                    image=spec.image,
+                    name=spec.name,
+                    hostname=spec.hostname,
+                    entrypoint=[spec.argv[0]],
+                    command=list(spec.argv[1:]),
+                    environment=spec.environment,
+                    user="0:0",
+                    labels={LABEL_JOB: spec.job, LABEL_VERB: spec.verb, LABEL_COMMAND: spec.identity},
+                    host_config=self._host_config(spec, secrets),
+                )
+            except self._image_not_found as error:
+                raise ImageMissing(f"The image {spec.image} is not on this host.", image=spec.image) from error
+            except self._api_error as error:
+                if error.status_code != _CONFLICT or turn == _TRIES - 1:
+                    raise
+                time.sleep(_TRY_SECONDS)
+                self._remove_late(spec)
+            else:
+                return str(created["Id"])
+        raise AssertionError
+
+    def _remove_late(self, spec: ContainerSpec) -> None:
+        """What a killed task's last request made after we looked: it never started, for starting is another request."""
+        with contextlib.suppress(self._not_found):
+            found = self._api.inspect_container(spec.name)
+            if found["State"]["Running"]:
+                raise self._busy(found)
+            self._remove(found["Id"])
 
     def _host_config(self, spec: ContainerSpec, secrets: str) -> dict[str, Any]:
         mount = self._types.Mount
         mounts = [mount(one.target, one.source, type="bind", read_only=one.read_only) for one in spec.mounts]
         mounts.append(mount(SECRETS, secrets, type="bind", read_only=True))
-        # A listing prints every name, which the log file holds already.
-        logs = {"type": "none"} if spec.verb == "list" else {"type": "json-file", "config": {"max-size": "5m"}}
+        logs: dict[str, Any] = {"type": "json-file", "config": {"max-size": "5m"}}
+        if spec.verb == "list":
+            # It prints every name, which its log file holds already: what the engine is too slow for may be dropped.
+            logs["config"].update({"mode": "non-blocking", "max-buffer-size": "1m"})
         config: dict[str, Any] = self._api.create_host_config(
             mounts=mounts,
             network_mode=spec.network,
@@ -192,43 +277,116 @@ class Engine:
 
     # --- ending -----------------------------------------------------------------------------------------------------
 
-    def _collect(self, spec: ContainerSpec, attached: bool, previous: dict[str, Any] | None) -> Finished:
-        state = self._api.inspect_container(spec.name)["State"]
-        output = "" if spec.verb == "list" else self._api.logs(spec.name, tail=_OUTPUT_LINES).decode("utf-8", "replace")
-        self._remove(spec.name)
+    def _finish(self, spec: ContainerSpec, current: _Current) -> Finished:
+        self._wait(current.container)
+        with host.locked(self._job, spec.verb, wait_seconds=None):
+            return self._collect(spec, current)
+
+    def _wait(self, container: str) -> None:
+        """Wait for the end, which may be days away. An engine that restarts is waited for; then its word counts."""
+        deadline = time.monotonic() + _ENGINE_BACK_SECONDS
+        while True:
+            asked = time.monotonic()
+            try:
+                self._api.wait(container, timeout=None)
+                return
+            except self._not_found:
+                return  # another task collected it
+            except self._lost:
+                now = time.monotonic()
+                if now - asked > _TRY_SECONDS:
+                    deadline = now + _ENGINE_BACK_SECONDS
+                if now > deadline:
+                    raise
+            time.sleep(_TRY_SECONDS)
+
+    def _collect(self, spec: ContainerSpec, current: _Current) -> Finished:
+        """What became of the run, from its container or from the task that was here before. Call under the lock."""
+        result: dict[str, Any] | None
+        try:
+            state = self._api.inspect_container(current.container)["State"]
+            output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
+            result = {**{name: state.get(name) for name in _STATE}, "output": output}
+            host.keep_result(self._job, spec.verb, current.container, result, logs=3 if spec.verb in LASTING else 1)
+            self._remove(current.container)
+            host.remove_secrets(self._job, spec.verb)
+        except self._not_found:
+            result = host.kept_result(self._job, spec.verb, current.container)
+        if result is None:
+            raise RunVanished(f"The container {spec.name} was removed while the task waited for it.")
+        started, finished = _time(result["StartedAt"]), _time(result["FinishedAt"])
         return Finished(
-            exit_code=state["ExitCode"],
-            out_of_memory=bool(state.get("OOMKilled")),
-            output=output,
-            log_file=f"{host.run_dir(self._job, spec.verb)}/{LOG_FILE}",
-            started=_time(state["StartedAt"]),
-            finished=_time(state["FinishedAt"]),
-            attached=attached,
-            previous=previous,
+            exit_code=result["ExitCode"],
+            out_of_memory=bool(result["OOMKilled"]),
+            output=result["output"],
+            log_file=host.kept_log(self._job, spec.verb, current.container),
+            started=started.replace(microsecond=0),
+            finished=finished.replace(microsecond=0),
+            elapsed_seconds=(finished - started).total_seconds(),
+            attached=current.attached,
+            previous=current.previous,
         )
 
-    def _stop(self, spec: ContainerSpec) -> None:
+    def _stop(self, spec: ContainerSpec, current: _Current) -> None:
+        """End the run. One that had ended well by then is left for the next task to collect."""
+        if not current.container:
+            return
         with contextlib.suppress(self._not_found):
-            self._api.stop(spec.name, timeout=_STOP_SECONDS)
-        self._remove(spec.name)
+            self._api.stop(current.container, timeout=_STOP_SECONDS)
+            with host.locked(self._job, spec.verb, wait_seconds=None):
+                found = self._api.inspect_container(current.container)
+                current.container = found["Id"]
+                if spec.verb in LASTING and _ended_well(found):
+                    host.remove_secrets(self._job, spec.verb)
+                else:
+                    self._collect(spec, current)
 
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(self._not_found):
-            self._api.remove_container(name, force=True)
-        host.remove_secrets(self._job, name.rpartition("-")[2])
+    def _remove(self, container: str) -> None:
+        for turn in range(_TRIES):
+            try:
+                self._api.remove_container(container, force=True)
+                return
+            except self._not_found:
+                return
+            except self._api_error as error:
+                if error.status_code != _CONFLICT or turn == _TRIES - 1:  # a removal is under way
+                    raise
+            time.sleep(_TRY_SECONDS)
 
 
 class Interrupted(Exception):
     """A signal asked this task to end; raised by the handlers of module.py."""
 
 
+# What is kept of a container's state.
+_STATE = ("ExitCode", "OOMKilled", "StartedAt", "FinishedAt")
+
+
+def _ended_well(found: dict[str, Any]) -> bool:
+    state = found["State"]
+    return bool(
+        state["Status"] == "exited"
+        and state["ExitCode"] == 0
+        and datetime.now(timezone.utc) - _time(state["FinishedAt"]) < _COLLECT_WITHIN
+    )
+
+
 def _previous(state: dict[str, Any]) -> dict[str, Any] | None:
     """What is told of an earlier run that nobody collected; a container that never started tells nothing."""
     if state["Status"] == "created":
         return None
-    return {"exit_code": state["ExitCode"], "started": state["StartedAt"][:19] + "Z", "finished": state["FinishedAt"][:19] + "Z"}
+    return {
+        "exit_code": state["ExitCode"],
+        "started": _second(state["StartedAt"]),
+        "finished": _second(state["FinishedAt"]),
+    }
+
+
+def _second(text: str) -> str:
+    return text[:19] + "Z"
 
 
 def _time(text: str) -> datetime:
-    """The engine's time, which has nanoseconds."""
-    return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    """The engine's time, which is in UTC and has up to nine digits of a second."""
+    whole, _dot, digits = text.rstrip("Z").partition(".")
+    return datetime.strptime(f"{whole}.{digits[:6] or 0}", "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)

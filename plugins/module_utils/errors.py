@@ -77,6 +77,18 @@ class EngineRefused(PermafrostError):
     next_step = "Look at the engine's log (journalctl -u docker) and at job.network, job.source and job.temp_dir."
 
 
+class EngineLost(PermafrostError):
+    cause = "engine_lost"
+    meaning = "An engine with live-restore lets a run go on without it; any other stops the run. No set was lost."
+    next_step = "Start it (systemctl start docker) and run again: the task attaches to the run, or resumes it."
+
+
+class RunVanished(PermafrostError):
+    cause = "run_vanished"
+    meaning = "Somebody removed it by hand, so how the run ended is not known. A half-written set is not used by a restore."
+    next_step = "Run again: an interrupted backup resumes. To stop a run, use docker stop."
+
+
 class ImageMissing(PermafrostError):
     cause = "image_missing"
     meaning = "The engine does not have the image and modules never pull one on their own."

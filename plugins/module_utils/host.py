@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The job's directories on the host: lock, archive, run logs, temporary space, secrets on a tmpfs, records.
 
-I/O. Everything lies below ``<state_dir>/<job>`` (0700, root) but for secrets, which never touch a disk.
+I/O. Everything lies below ``<state_dir>/<job>`` (0700, root) but for secrets, which never touch a disk, and the staging
+directory of a restore, which must be on the file system of its destination.
 """
 
 from __future__ import annotations
@@ -11,24 +12,62 @@ import fcntl
 import json
 import os
 import shutil
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, NoSecretPlace
+from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, NoSecretPlace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
 _TMPFS_CANDIDATES = ("/run", "/dev/shm")  # noqa: S108
+# The lock is held while a task looks, checks and starts, and during short runs (a plan, a listing).
+_LOCK_SECONDS = 60.0
+_LOCK_POLL_SECONDS = 0.05
+_RESULT = "result.json"
+_held: set[str] = set()
 
 
 @contextmanager
-def locked(job: Job) -> Iterator[None]:
-    """One task at a time looks at the job's containers and starts one; a killed task lets go by itself."""
-    make_private(job.state_dir)
-    with Path(job.state_dir, "lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def locked(job: Job, verb: str, wait_seconds: float | None = _LOCK_SECONDS) -> Iterator[None]:
+    """One task at a time looks at the job's containers and starts one; a killed task lets go by itself.
+
+    A task that holds the lock already just goes on. Raises Busy after ``wait_seconds``; None waits for ever.
+    """
+    if job.state_dir in _held:
         yield
+        return
+    make_private(job.state_dir)
+    with Path(job.state_dir, "lock").open("a+", encoding="utf-8") as lock:
+        _acquire(job, lock, wait_seconds)
+        _held.add(job.state_dir)
+        try:
+            lock.truncate(0)
+            lock.write(json.dumps({"verb": verb, "since": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"}))
+            lock.flush()
+            yield
+        finally:
+            _held.discard(job.state_dir)
+
+
+def _acquire(job: Job, lock: TextIO, wait_seconds: float | None) -> None:
+    deadline = None if wait_seconds is None else time.monotonic() + wait_seconds
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if deadline is not None and time.monotonic() > deadline:
+            lock.seek(0)
+            try:
+                holder = json.loads(lock.read())
+            except ValueError:  # just being written
+                holder = {"verb": "task", "since": "a moment"}
+            raise Busy(f"The {holder['verb']} of job {job.name} is at work since {holder['since']}.", **holder)
+        time.sleep(_LOCK_POLL_SECONDS)
 
 
 def make_private(path: str) -> None:
@@ -39,8 +78,11 @@ def make_private(path: str) -> None:
         raise BadInput(f"The directory {path} cannot be made: {error.strerror}.") from error
 
 
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
 def run_dir(job: Job, verb: str) -> str:
-    """Where a verb's log and copies of manifests lie; the last run's stay until the next."""
+    """Where a running verb's log and copies of manifests lie."""
     return f"{job.state_dir}/runs/{verb}"
 
 
@@ -52,12 +94,77 @@ def prepare(job: Job, verb: str) -> None:
         make_private(path)
 
 
+def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int) -> None:
+    """Put the run directory away with what became of the run, for all tasks that wait for it. Call under the lock.
+
+    The last ``logs`` run directories of the verb stay.
+    """
+    kept = _kept(job, verb, container)
+    if kept.exists():
+        return
+    current = Path(run_dir(job, verb))
+    make_private(str(current))
+    (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
+    current.rename(kept)
+    by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
+    for old in by_age[:-logs]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def kept_result(job: Job, verb: str, container: str) -> dict[str, Any] | None:
+    """What ``keep_result`` kept of the run in this container, or None."""
+    try:
+        result: dict[str, Any] = json.loads((_kept(job, verb, container) / _RESULT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return result
+
+
+def kept_log(job: Job, verb: str, container: str) -> str:
+    """Where the log of a run lies once its result is kept."""
+    return str(_kept(job, verb, container) / LOG_FILE)
+
+
+def _kept(job: Job, verb: str, container: str) -> Path:
+    return Path(f"{run_dir(job, verb)}.{container[:12]}")
+
+
+# --- the staging directory of a restore -----------------------------------------------------------------------------
+
+
+def stage(job: Job, place: Path) -> None:
+    """Make an empty staging directory, and remember it in case that the task is killed. Call under the lock."""
+    clear_stage(job)
+    shutil.rmtree(place, ignore_errors=True)
+    write_record(job, "staging", {"path": str(place)})
+    try:
+        place.mkdir(mode=0o700)
+    except OSError as error:
+        raise BadInput(f"The directory {place} cannot be made: {error.strerror}.") from error
+
+
+def clear_stage(job: Job, only: Path | None = None) -> None:
+    """Remove what a restore left in its staging directory. Call under the lock, with no restore running."""
+    record = read_record(job, "staging")
+    if record and only in (None, Path(record["path"])):
+        shutil.rmtree(record["path"], ignore_errors=True)
+        Path(job.state_dir, "staging.json").unlink()
+
+
+# --- secrets --------------------------------------------------------------------------------------------------------
+
+
 def secrets_dir(job: Job, verb: str) -> Path:
     """A directory on a tmpfs of the host. Raises NoSecretPlace when there is none."""
-    mounted = {line.split()[1]: line.split()[2] for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()}
+    return _secrets_home() / f"{job.name}-{verb}"
+
+
+def _secrets_home() -> Path:
+    rows = [line.split() for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()]
+    mounted = {row[1]: row[2] for row in rows}
     for candidate in _TMPFS_CANDIDATES:
         if mounted.get(candidate) in ("tmpfs", "ramfs"):
-            return Path(candidate, "permafrost", f"{job.name}-{verb}")
+            return Path(candidate, "permafrost")
     raise NoSecretPlace(f"Neither {' nor '.join(_TMPFS_CANDIDATES)} is a tmpfs.")
 
 
@@ -65,7 +172,7 @@ def write_secrets(job: Job, verb: str, files: dict[str, str]) -> str:
     """Write the files 0600 in a 0700 directory, and return the directory."""
     place = secrets_dir(job, verb)
     remove_secrets(job, verb)
-    place.parent.mkdir(mode=0o700, exist_ok=True)
+    _require_private_home(place.parent)
     place.mkdir(mode=0o700)
     for name, content in files.items():
         descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -74,9 +181,29 @@ def write_secrets(job: Job, verb: str, files: dict[str, str]) -> str:
     return str(place)
 
 
+def _require_private_home(home: Path) -> None:
+    """Anybody may create directories in /dev/shm: one that is not ours, or is a link, is not used."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    found = home.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise NoSecretPlace(f"{home} is not a directory that only this user can enter.")
+
+
 def remove_secrets(job: Job, verb: str) -> None:
     """Take a verb's secrets away; without any it does nothing."""
     shutil.rmtree(secrets_dir(job, verb), ignore_errors=True)
+
+
+def remove_stale_secrets(job: Job, running: set[str]) -> None:
+    """Take away what tasks left that were killed: all of the job but the secrets of running verbs."""
+    with suppress(FileNotFoundError):
+        for place in list(_secrets_home().iterdir()):
+            name, _dash, verb = place.name.rpartition("-")
+            if name == job.name and verb not in running:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+# --- records --------------------------------------------------------------------------------------------------------
 
 
 def local_manifests(job: Job) -> dict[str, bytes]:
@@ -87,11 +214,11 @@ def local_manifests(job: Job) -> dict[str, bytes]:
 
 def write_record(job: Job, name: str, record: dict[str, Any]) -> None:
     """Replace ``<name>.json`` beside the archive directory in one step."""
-    make_private(job.state_dir)
-    final = Path(job.state_dir, f"{name}.json")
-    draft = final.with_suffix(".json.new")
-    draft.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
-    draft.replace(final)
+    with locked(job, "record", wait_seconds=None):
+        final = Path(job.state_dir, f"{name}.json")
+        draft = final.with_suffix(".json.new")
+        draft.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+        draft.replace(final)
 
 
 def read_record(job: Job, name: str) -> dict[str, Any] | None:

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,
+    PermafrostError,
     RestoreIncomplete,
     VolumesFrozen,
 )
@@ -43,10 +45,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     dest = Path(_destination(params["dest"]))
     _require_free(dest)
     archive = Archive(job)
-    made, chosen = archive.plan(path, at)
-    if not made.ready:
-        archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
-        raise _frozen(made)
+    chosen = archive.time_of_set(at)
     staging = dest.parent / f".{dest.name}.permafrost-restore"
     spec = command.restore(job, host.run_dir(job, "restore"), path=path, time=chosen, into=str(staging))
     result = {
@@ -54,12 +53,26 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "dest": str(dest),
         "path": path,
         "time": to_w3(chosen),
-        "plan": made.to_result(),
         "command": list(spec.argv),
     }
-    if not check_mode:
-        result.update(_restore(archive, spec, staging, dest))
+    if check_mode:
+        result["plan"] = _readable_plan(archive, path, chosen).to_result()
+        return result
+
+    def before() -> None:
+        result["plan"] = _readable_plan(archive, path, chosen).to_result()
+        host.stage(job, staging)
+
+    result.update(_restore(archive, spec, before, staging, dest))
     return result
+
+
+def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
+    made, chosen = archive.plan(path, time)
+    if not made.ready:
+        archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
+        raise _frozen(made)
+    return made
 
 
 def _destination(dest: str) -> str:
@@ -89,25 +102,39 @@ def _frozen(made: Plan) -> VolumesFrozen:
     )
 
 
-def _restore(archive: Archive, spec: command.ContainerSpec, staging: Path, dest: Path) -> dict[str, Any]:
-    if not archive.engine.has_run(spec):
-        shutil.rmtree(staging, ignore_errors=True)  # of a restore that was killed: no run writes there now
-        staging.mkdir(mode=0o700)
+def _restore(
+    archive: Archive, spec: command.ContainerSpec, before: Callable[[], None], staging: Path, dest: Path
+) -> dict[str, Any]:
     try:
-        finished, run = archive.run(spec)
+        finished, run = archive.run(spec, before)
         if finished.exit_code:
             raise archive.failure(finished, run)
         if run.failed_paths or run.unreadable_count:
             failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
-            raise RestoreIncomplete(f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}.", paths=failed)
-        _move_in(staging / "data", dest)
+            raise RestoreIncomplete(
+                f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}.", paths=failed
+            )
+        _put_in_place(archive.job, finished, staging, dest)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        # A run that goes on, or that the next task is to collect, still needs it; then the next task clears it.
+        with contextlib.suppress(PermafrostError), host.locked(archive.job, "restore", wait_seconds=None):
+            if not archive.engine.has_run(spec):
+                host.clear_stage(archive.job, staging)
     return {
-        "elapsed_seconds": (finished.finished - finished.started).total_seconds(),
+        "elapsed_seconds": finished.elapsed_seconds,
         "attached": finished.attached,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
     }
+
+
+def _put_in_place(job: Job, finished: Finished, staging: Path, dest: Path) -> None:
+    """Move the restored data to the destination, unless another task that waited for the same run was first."""
+    done = Path(finished.log_file).with_name("in-place")
+    with host.locked(job, "restore", wait_seconds=None):
+        if not done.exists():
+            _require_free(dest)
+            _move_in(staging / "data", dest)
+            done.touch()
 
 
 def _move_in(restored: Path, dest: Path) -> None:

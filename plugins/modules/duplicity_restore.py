@@ -68,7 +68,7 @@ time:
   sample: "2026-11-01T02:00:00Z"
 plan:
   description: The volumes that the restore read, as in M(permafrost.backup.glacier_restore_info).
-  returned: success
+  returned: success, unless RV(attached)
   type: dict
   sample: {bucket: acme-dr, ready: true, volume_count: 1, size_bytes: 1073741824, states: {}, volumes: []}
 elapsed_seconds:
