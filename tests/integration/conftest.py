@@ -1,0 +1,87 @@
+"""What integration tests share: an S3 server, the image, jobs, and ansible-playbook."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from lab import image as lab_image
+from lab import play
+from lab.s3.client_api import S3Lab
+
+NUMBERS = itertools.count(1)
+
+RunPlaybook = Callable[..., play.Run]
+Job = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Lab]:
+    """The server process; at the end its log must not hold a traceback."""
+    with S3Lab(tmp_path_factory.mktemp("s3")) as lab:
+        yield lab
+        log = lab.log_file.read_text()
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def s3(s3_server: S3Lab) -> Iterator[S3Lab]:
+    """The S3 server, without faults before and after."""
+    s3_server.clear_faults()
+    yield s3_server
+    s3_server.clear_faults()
+
+
+@pytest.fixture
+def bucket(s3: S3Lab) -> str:
+    """The name of a new bucket."""
+    name = f"integration-{next(NUMBERS)}"
+    s3.client().create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image, as the role builds it."""
+    return lab_image.ensure()
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, image: str) -> RunPlaybook:
+    """Run `playbook(TASKS | TEXT | "permafrost.backup.NAME", *OPTIONS, **VARIABLES)` and get a lab.play.Run."""
+    work = tmp_path / "plays"
+    work.mkdir()
+
+    def run_playbook(what: play.Playbook, *options: str, **variables: Any) -> play.Run:
+        return play.run(what, work, *options, **variables)
+
+    return run_playbook
+
+
+@pytest.fixture
+def job(s3: S3Lab, bucket: str, image: str, tmp_path: Path) -> Iterator[Job]:
+    """A job that backs up `tmp_path/source` (for the test to make); its containers are removed at the end."""
+    name = f"job-{next(NUMBERS)}-{os.getpid()}"
+    yield {
+        "name": name,
+        "source": str(tmp_path / "source"),
+        "target": f"s3://{bucket}/web01/data",
+        "volume_size": 1,
+        "encryption": {"mode": "none"},
+        "credentials": {"access_key": s3.access_key, "secret_key": s3.secret_key},
+        "endpoint_url": s3.endpoint_url,
+        "region": s3.region,
+        "image": image,
+        "docker_host": os.environ["DOCKER_HOST"],
+        "state_dir": str(tmp_path / "state"),
+    }
+    client = docker.from_env()
+    for container in client.containers.list(all=True, filters={"label": f"permafrost.backup.job={name}"}):
+        container.remove(force=True)
+    client.close()

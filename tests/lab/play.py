@@ -1,0 +1,138 @@
+"""Run ansible-playbook as users do, and get the results of its tasks as data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COLLECTION = "permafrost.backup."
+CALLBACKS = Path(__file__).with_name("callbacks")
+# Beside the implicit localhost: the usual way to name the machine itself a host.
+INVENTORY = {"all": {"hosts": {"web01": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+
+Playbook = str | list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What became of one task on one host; status is ok, failed, ignored, skipped or unreachable."""
+
+    name: str
+    action: str
+    host: str
+    status: str
+    result: dict[str, Any]
+
+
+class Run:
+    """One run of ansible-playbook, on or ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, results: Path) -> None:
+        self.process, self._log, self._results = process, log, results
+
+    def wait(self, seconds: float = 600) -> Run:
+        """Until it ended."""
+        self.process.wait(seconds)
+        return self
+
+    @property
+    def code(self) -> int:
+        """The exit code of a run that was waited for."""
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+    @property
+    def output(self) -> str:
+        """What people see."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Every task that ended so far, in order."""
+        lines = self._results.read_text(encoding="utf-8").splitlines() if self._results.exists() else []
+        return [
+            Task(line["task"], line["action"].removeprefix(COLLECTION), line["host"], line["status"], line["result"])
+            for line in map(json.loads, lines)
+        ]
+
+    def results(self, action: str) -> list[dict[str, Any]]:
+        """Results of a module, such as duplicity_backup; those of a loop one by one."""
+        found = [task.result for task in self.tasks if task.action == action and task.status != "skipped"]
+        return [one for result in found for one in result.get("results", [result])]
+
+    def result(self, action: str) -> dict[str, Any]:
+        """The only result of a module."""
+        found = self.results(action)
+        assert len(found) == 1, f"{len(found)} results of {action}:\n{self.output}"
+        return found[0]
+
+
+def start(playbook: Playbook, work: Path, *options: str, inventory: Path | None = None, **variables: Any) -> Run:
+    """Start a playbook of this collection by name, one given as text, or a list of tasks for the host web01."""
+    place = Path(tempfile.mkdtemp(prefix="play-", dir=work))
+    argv = ["ansible-playbook", *options, "-i", str(inventory or _inventory(place))]
+    if variables:
+        # A file: it may hold secrets, which do not belong into a command line.
+        (place / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+        argv += ["-e", f"@{place / 'variables.json'}"]
+    settings = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+        "ANSIBLE_CALLBACKS_ENABLED": "lab_results",
+        "LAB_RESULTS": str(place / "results.jsonl"),
+    }
+    log = place / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*argv, _path(playbook, place)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **settings},
+        )
+    return Run(process, log, place / "results.jsonl")
+
+
+def run(playbook: Playbook, work: Path, *options: str, inventory: Path | None = None, **variables: Any) -> Run:
+    """The same, to its end."""
+    return start(playbook, work, *options, inventory=inventory, **variables).wait()
+
+
+@contextmanager
+def running(playbook: Playbook, work: Path, *options: str, **others: Any) -> Iterator[Run]:
+    """A run that is on, and ended at the latest when the block is left."""
+    started = start(playbook, work, *options, **others)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.terminate()
+            started.wait(60)
+
+
+def _inventory(place: Path) -> Path:
+    path = place / "inventory.yml"
+    path.write_text(yaml.safe_dump(INVENTORY), encoding="utf-8")
+    return path
+
+
+def _path(playbook: Playbook, place: Path) -> str:
+    if isinstance(playbook, list):
+        play = {"name": "Test", "hosts": "web01", "gather_facts": False, "tasks": playbook}
+        text = yaml.safe_dump([play], sort_keys=False, allow_unicode=True)
+    elif "\n" in playbook:
+        text = playbook
+    else:
+        return playbook
+    path = place / "play.yml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
