@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from lab.galaxy import LINK
-from lab.places import CHECKOUT, COLLECTIONS
+from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = ("job", "command", "log", "manifest", "glacier", "prices", "errors", "times")
 
@@ -16,6 +16,7 @@ def main() -> int:
     prefix = "ansible_collections.permafrost.backup.plugins.module_utils"
     there = [name for name in PURE if (LINK / f"plugins/module_utils/{name}.py").exists()]
     argv = [sys.executable, "-m", "mypy", "--config-file", str(CHECKOUT / "pyproject.toml")]
+    argv += ["--cache-dir", str(LAB / "cache" / "mypy")]  # the setting would be relative to the folder below
     argv += [word for name in there for word in ("-m", f"{prefix}.{name}")]
     return subprocess.run(argv, cwd=COLLECTIONS, check=False).returncode if there else 0
 
