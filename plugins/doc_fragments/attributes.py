@@ -43,7 +43,9 @@ attributes:
     platforms: posix
 """
 
+    # ansible-doc takes no fragment without options or attributes.
     INFO = r"""
+options: {}
 notes:
   - This module never changes anything; check mode makes no difference.
 """
