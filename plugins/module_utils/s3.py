@@ -126,7 +126,12 @@ class Bucket:
             raise BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code) from None
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
             raise AccessRefused(f"There are no AWS credentials on this host: {error}.", code="NoCredentials") from None
-        except (exceptions.HTTPClientError, exceptions.NoRegionError, exceptions.InvalidRegionError) as error:
+        except (
+            exceptions.ConnectionError,
+            exceptions.HTTPClientError,
+            exceptions.NoRegionError,
+            exceptions.InvalidRegionError,
+        ) as error:
             raise EndpointUnreachable(f"{self._where} cannot be reached: {error}.") from None
         except ValueError as error:  # botocore's "Invalid endpoint"
             raise EndpointUnreachable(f"{self._where} cannot be reached: {error}.") from None
