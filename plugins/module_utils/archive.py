@@ -91,7 +91,7 @@ class Archive:
         """The volumes that the manifests of ``sets`` list. The container brings what the host does not have yet."""
         local = host.local_manifests(self.job)
         if any(one.manifest_stem not in local for one in sets):
-            self.succeed(command.collection_status(self.job, host.run_dir(self.job, "info")))
+            self.succeed(command.fetch_metadata(self.job, host.run_dir(self.job, "info")))
             local = host.local_manifests(self.job)
         lacking = [one.manifest_stem for one in sets if one.manifest_stem not in local]
         if lacking:

@@ -102,9 +102,12 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
     return _spec(job, "check" if dry_run else "backup", run_dir, argv, mounts=[Mount(job.source, source)])
 
 
-def collection_status(job: Job, run_dir: str) -> ContainerSpec:
-    """Brings the archive directory up to date with the bucket (manifests and signatures; nothing is thawed)."""
-    return _spec(job, "info", run_dir, ["collection-status", *_common(job), job.url])
+def fetch_metadata(job: Job, run_dir: str) -> ContainerSpec:
+    """Brings manifests and signatures of all chains into the archive directory; nothing is thawed.
+
+    duplicity has no verb for it and collection-status does not do it. A cleanup does, and without --force it only lists.
+    """
+    return _spec(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", "full", *_common(job), job.url])
 
 
 def list_files(job: Job, run_dir: str, *, time: datetime) -> ContainerSpec:

@@ -21,7 +21,7 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     now = datetime.now(timezone.utc)
     at = moment(params["time"], now)
     archive = Archive(job)
-    archive.engine.refuse_others(command.collection_status(job, host.run_dir(job, "info")))
+    archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
     listing = archive.listing()
     found = manifest.collect(listing)
     manifests = archive.manifests([one for chain in found.chains for one in chain.sets])
