@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest, resuming
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -31,7 +31,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     archive = Archive(job)
     survey = None if check_mode else Survey(str(job.source))
     try:
-        finished, run = archive.run(spec, lambda: _preflight(archive))
+        finished, run = archive.run(spec, lambda: _preflight(archive, check_mode))
     except BaseException:
         if survey:
             survey.cancel()
@@ -52,7 +52,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return result
 
 
-def _preflight(archive: Archive) -> None:
+def _preflight(archive: Archive, check_mode: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     source = Path(str(archive.job.source))
     if not source.exists():
@@ -60,6 +60,8 @@ def _preflight(archive: Archive) -> None:
     if not source.is_dir():
         raise BadInput(f"The source {source} is not a directory.")
     archive.check_passphrase(archive.listing())
+    if not check_mode:
+        resuming.settle(archive.job)
 
 
 def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:

@@ -23,9 +23,14 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"difftar volume \d+ not found", errors.VolumesMissing),
     (None, r"Backup source (?:host|directory) has changed", errors.SourceMismatch),
     (None, r"not found in archive", errors.PathNotInBackup),
+    (None, r"No (?:backup|signature) chains found", errors.NoBackup),
     (None, r"NoSuchBucket|bucket .* does not exist", errors.BucketMissing),
     (None, r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|\b403\b|ExpiredToken", errors.AccessRefused),
-    (None, r"EndpointConnectionError|Could not connect to the endpoint|ConnectTimeoutError", errors.EndpointUnreachable),
+    (
+        None,
+        r"EndpointConnectionError|Could not connect to the endpoint|ConnectTimeoutError",
+        errors.EndpointUnreachable,
+    ),
     ((17, 18), r"", errors.NoBackup),
     ((19, 20), r"", errors.PathNotInBackup),
     ((21,), r"", errors.DamagedVolume),
@@ -35,22 +40,42 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     ((50, 51, 52, 54, 55, 56), r"", errors.BackendFailed),
     ((137,), r"", errors.OutOfMemory),
     ((130, 143), r"", errors.Stopped),
+    ((4,), r"\A(?!.*No manifests)", errors.Stopped),  # how duplicity ends after SIGINT
 )
+
+
+# After a first attempt that failed, duplicity's S3 backend trips over itself: only the warning about that attempt says why.
+_MASKED = "'NoneType' object has no attribute"
+_TRACE = "Traceback (innermost last)"
 
 
 def failure(exit_code: int, run: Run, output: str) -> errors.PermafrostError:
     """The error of a run that did not end with 0. ``output`` is the tail of what the container printed."""
-    evidence = "\n".join(event.text for event in run.errors) or output
+    said = _said(run)
+    evidence = "\n".join(said) or output
+    what = _what(exit_code, said[-1] if said else _last_line(output))
     for codes, text, error in _CAUSES:
         if (codes is None or exit_code in codes) and re.search(text, evidence):
-            return error(_what(exit_code, run, output), exit_code=exit_code)
-    return errors.DuplicityFailed(_what(exit_code, run, output), exit_code=exit_code)
+            return error(what, exit_code=exit_code)
+    return errors.DuplicityFailed(what, exit_code=exit_code)
 
 
-def _what(exit_code: int, run: Run, output: str) -> str:
-    said = run.errors[-1].text if run.errors else _last_line(output)
-    said = " ".join(said.partition("Traceback (innermost last)")[0].split())[:400].rstrip(".: ")
-    return f"duplicity ended with exit code {exit_code}: {said}." if said else f"duplicity ended with exit code {exit_code}."
+def _said(run: Run) -> list[str]:
+    said = [event.text for event in run.errors]
+    if any(_MASKED in text for text in said):
+        attempts = [text for text in run.warnings if text.startswith("Attempt of ") and _MASKED not in text]
+        return attempts or said
+    return said
+
+
+def _what(exit_code: int, said: str) -> str:
+    head, _mark, trace = said.partition(_TRACE)
+    line = " ".join((head.strip() or _last_line(trace)).split())[:400].rstrip(".: ")
+    return (
+        f"duplicity ended with exit code {exit_code}: {line}."
+        if line
+        else f"duplicity ended with exit code {exit_code}."
+    )
 
 
 def _last_line(output: str) -> str:

@@ -212,6 +212,18 @@ def local_manifests(job: Job) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.glob("duplicity-*.manifest")}
 
 
+def partial_manifests(job: Job) -> dict[str, bytes]:
+    """The manifests of interrupted backups in the archive directory, by file name."""
+    directory = Path(job.archive_dir, job.name)
+    return {path.name: path.read_bytes() for path in directory.glob("duplicity-*.manifest.part")}
+
+
+def forget_partial(job: Job) -> None:
+    """Take away what a resumption needs: duplicity then deletes the set's volumes and starts over."""
+    for path in Path(job.archive_dir, job.name).glob("duplicity-*.part"):
+        path.unlink()
+
+
 def write_record(job: Job, name: str, record: dict[str, Any]) -> None:
     """Replace ``<name>.json`` beside the archive directory in one step."""
     with locked(job, "record", wait_seconds=None):

@@ -14,7 +14,8 @@ description:
     the planning of a restore never need a thaw.
   - A run outlives the task. A task that finds its job's backup running attaches to it, and one that finds it
     finished within the last hour returns its result. Never two runs of one job at once.
-  - An interrupted backup is resumed by the next one, as long as the archive directory on the host survives.
+  - An interrupted backup is resumed by the next one, as long as the archive directory on the host survives and nothing
+    of the source that it had already stored has changed since. Else the next one starts over.
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:

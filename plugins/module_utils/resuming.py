@@ -1,0 +1,55 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether an interrupted backup may be resumed.
+
+I/O, read only. To resume, duplicity walks the source from its beginning: it skips what the uploaded volumes hold, but
+computes the signatures of all of it anew. A file that changed after it was uploaded would keep its old content in the
+set, and the new signature would make every later incremental believe that it is stored. So a resumption is allowed only
+while nothing up to the last volume's end has changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+
+from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import parse_manifest, parse_name
+
+# The kernel's file times run a few milliseconds behind its clock, and a set's time is cut to the second.
+_MARGIN_SECONDS = 1.0
+
+
+def settle(job: Job) -> None:
+    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running."""
+    for name, content in host.partial_manifests(job).items():
+        parsed, volumes = parse_name(name), parse_manifest(content)
+        if parsed is None or not volumes or changed(str(job.source), volumes[-1].end, parsed.end):
+            host.forget_partial(job)
+            return
+
+
+def changed(source: str, last: tuple[bytes, ...], since: datetime) -> bool:
+    """Whether an entry up to ``last``, in duplicity's order, may have changed after ``since``. Doubt means yes."""
+    limit = since.timestamp() - _MARGIN_SECONDS
+    try:
+        return any(found.st_ctime >= limit for found in _up_to(os.fsencode(source), last))
+    except OSError:
+        return True
+
+
+def _up_to(top: bytes, last: tuple[bytes, ...]) -> Iterator[os.stat_result]:
+    # ctime counts, since anybody may set mtime; what was deleted or renamed shows in its directory's.
+    yield os.lstat(top)
+    pending: list[tuple[bytes, tuple[bytes, ...]]] = [(top, ())]
+    while pending:
+        directory, index = pending.pop()
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                here = (*index, entry.name)
+                if here <= last:
+                    yield entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append((entry.path, here))
