@@ -28,7 +28,9 @@ _PATTERNS = (
     ("signature", re.compile(r"duplicity-full-signatures\." + _T.format("end") + r"\.sigtar" + _TAIL)),
     (
         "signature",
-        re.compile(r"duplicity-new-signatures\." + _T.format("start") + r"\.to\." + _T.format("end") + r"\.sigtar" + _TAIL),
+        re.compile(
+            r"duplicity-new-signatures\." + _T.format("start") + r"\.to\." + _T.format("end") + r"\.sigtar" + _TAIL
+        ),
     ),
 )
 
@@ -53,16 +55,22 @@ def parse_name(name: str) -> FileName | None:
     for kind, pattern in _PATTERNS:
         match = pattern.match(name)
         if match:
-            parts = match.groupdict()
-            start = parts.get("start")
-            return FileName(
-                kind=kind,
-                start=from_stamp(start) if start else None,
-                end=from_stamp(parts["end"]),
-                volume=int(parts.get("volume") or 0),
-                partial=".part" in (parts["tail"] or ""),
-            )
+            try:
+                return _file_name(kind, match.groupdict())
+            except ValueError:  # a time that no clock shows
+                return None
     return None
+
+
+def _file_name(kind: str, parts: dict[str, str | None]) -> FileName:
+    start, end = parts.get("start"), parts["end"] or ""
+    return FileName(
+        kind=kind,
+        start=from_stamp(start) if start else None,
+        end=from_stamp(end),
+        volume=int(parts.get("volume") or 0),
+        partial=".part" in (parts["tail"] or ""),
+    )
 
 
 @dataclass(frozen=True)
@@ -246,7 +254,9 @@ class NeededVolume:
     described_as: str
 
 
-def needed_volumes(sets: list[BackupSet], manifests: dict[str, list[Volume]], path: tuple[bytes, ...]) -> list[NeededVolume]:
+def needed_volumes(
+    sets: list[BackupSet], manifests: dict[str, list[Volume]], path: tuple[bytes, ...]
+) -> list[NeededVolume]:
     """The volumes of ``sets`` that hold ``path``. ``manifests`` maps manifest_stem to the volumes listed there."""
     needed = []
     for backup_set in sets:
