@@ -44,7 +44,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
 )
 
 
-# After a first attempt that failed, duplicity's S3 backend trips over itself: only the warning about that attempt says why.
+# After a failed first attempt duplicity's S3 backend trips over itself: only that attempt's warning says why.
 _MASKED = "'NoneType' object has no attribute"
 _TRACE = "Traceback (innermost last)"
 
