@@ -82,7 +82,8 @@ class Archive:
         path = Path(finished.log_file)
         if not path.exists():  # duplicity refused its command line before it opened the log
             return
-        with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+        # Only "\n" ends a line: a carriage return in a file name must not begin a new one.
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             yield from log.parse(lines)
 
     # --- manifests --------------------------------------------------------------------------------------------------
