@@ -1,0 +1,69 @@
+"""diagnosis.py: every failure that was recorded from the real duplicity has the error that tells what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.permafrost.backup.plugins.module_utils import errors
+from ansible_collections.permafrost.backup.plugins.module_utils.diagnosis import failure
+from ansible_collections.permafrost.backup.plugins.module_utils.log import Run
+from unit import transcript
+
+RECORDED: dict[str, type[errors.PermafrostError]] = {
+    "frozen": errors.VolumesFrozen,
+    "hash-mismatch": errors.DamagedVolume,
+    "host-mismatch": errors.SourceMismatch,
+    "killed": errors.OutOfMemory,
+    "list-empty": errors.NoBackup,
+    "lock-held": errors.LockHeld,
+    "no-bucket": errors.BucketMissing,
+    "open-manifest-wrong": errors.WrongPassphrase,
+    "refused": errors.AccessRefused,
+    "restore-empty": errors.NoBackup,
+    "restore-no-such-path": errors.PathNotInBackup,
+    "source-mismatch": errors.SourceMismatch,
+    "stopped": errors.Stopped,
+    "temp-space": errors.TemporarySpace,
+    "temp-space-preflight": errors.TemporarySpace,
+    "unreachable": errors.EndpointUnreachable,
+    "upload-fails": errors.BackendFailed,
+    "volume-missing": errors.VolumesMissing,
+    "wrong-passphrase-after-loss": errors.WrongPassphrase,
+    "wrong-passphrase-incremental": errors.WrongPassphrase,
+    "wrong-passphrase-restore": errors.WrongPassphrase,
+}
+
+
+def test_every_recorded_failure_has_its_case() -> None:
+    failed = {name for name in transcript.names() if transcript.load(name).exit_code}
+    assert failed == set(RECORDED)
+
+
+@pytest.mark.parametrize(("name", "wanted"), RECORDED.items(), ids=list(RECORDED))
+def test_recorded_failures(name: str, wanted: type[errors.PermafrostError]) -> None:
+    recorded = transcript.load(name)
+    error = recorded.error()
+    assert type(error) is wanted
+    assert error.facts["exit_code"] == recorded.exit_code
+    assert error.what.startswith(f"duplicity ended with exit code {recorded.exit_code}")
+    assert "Duplicity backup complete" not in error.message
+    assert "\n" not in error.message
+    assert len(error.what) < 500
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        (1, errors.DuplicityFailed), (23, errors.DuplicityFailed), (30, errors.DuplicityFailed),
+        (17, errors.NoBackup), (18, errors.NoBackup), (19, errors.PathNotInBackup), (21, errors.DamagedVolume),
+        (31, errors.WrongPassphrase), (35, errors.TemporarySpace), (50, errors.BackendFailed),
+        (3, errors.SourceMismatch), (42, errors.SourceMismatch), (137, errors.OutOfMemory), (143, errors.Stopped),
+    ],
+)  # fmt: skip
+def test_a_code_alone(code: int, wanted: type[errors.PermafrostError]) -> None:
+    assert type(failure(code, Run(), "")) is wanted
+
+
+def test_the_output_speaks_when_there_is_no_log() -> None:
+    error = failure(23, Run(), "usage: duplicity\nduplicity: error: unknown option\n\nDuplicity backup complete.\n")
+    assert "unknown option" in error.what
