@@ -11,9 +11,8 @@ import contextlib
 import os
 import stat
 import threading
-from typing import Any
 
-KINDS = ("hard_links", "subsecond_mtimes", "sparse_files", "sockets", "acls", "xattrs")
+KINDS = ("hard_links", "subsecond_mtimes", "symlink_mtimes", "sparse_files", "sockets", "acls", "xattrs")
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _BLOCK = 512  # st_blocks counts these, whatever the file system's own block size
 
@@ -35,27 +34,31 @@ class Survey:
         self._stop.set()
 
     def _walk(self, top: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._count(top, os.lstat(top))
         pending = [top]
         while pending and not self._stop.is_set():
             # What cannot be read or has vanished is duplicity's to report.
             with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
                 for entry in entries:
                     with contextlib.suppress(OSError):
-                        self._count(entry)
+                        self._count(entry.path, entry.stat(follow_symlinks=False))
                         if entry.is_dir(follow_symlinks=False):
                             pending.append(entry.path)
 
-    def _count(self, entry: os.DirEntry[Any]) -> None:
-        found = entry.stat(follow_symlinks=False)
+    def _count(self, path: bytes, found: os.stat_result) -> None:
         counts = self.counts
         if stat.S_ISSOCK(found.st_mode):
             counts["sockets"] += 1
             return
-        counts["subsecond_mtimes"] += found.st_mtime_ns % 1_000_000_000 != 0
+        if stat.S_ISLNK(found.st_mode):
+            counts["symlink_mtimes"] += 1
+        else:
+            counts["subsecond_mtimes"] += found.st_mtime_ns % 1_000_000_000 != 0
         if stat.S_ISREG(found.st_mode):
             counts["hard_links"] += found.st_nlink > 1
             counts["sparse_files"] += found.st_blocks * _BLOCK < found.st_size
-        names = os.listxattr(entry.path, follow_symlinks=False)
+        names = os.listxattr(path, follow_symlinks=False)
         if names:
             acls = sum(name in _ACLS for name in names)
             counts["acls"] += acls > 0

@@ -111,10 +111,11 @@ unreadable_count:
 not_preserved:
   description:
     - What of the source duplicity does not keep, counted in entries. Hard links become copies, mtimes are cut to
-      seconds, sparse files are filled, sockets are dropped, ACLs and extended attributes are not stored.
+      seconds and those of symbolic links are lost, sparse files are filled, sockets are dropped, ACLs and extended
+      attributes are not stored.
   returned: success, except in check mode
   type: dict
-  sample: {hard_links: 2, subsecond_mtimes: 8100, sparse_files: 0, sockets: 1, acls: 0, xattrs: 0}
+  sample: {hard_links: 2, subsecond_mtimes: 8100, symlink_mtimes: 9, sparse_files: 0, sockets: 1, acls: 0, xattrs: 0}
 warnings_of_duplicity:
   description: Other warnings of the run.
   returned: when duplicity ran to its end
