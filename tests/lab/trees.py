@@ -9,12 +9,14 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import socket
 import stat
 import struct
 import sysconfig
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -237,8 +239,10 @@ def change(dest: Path, round: int) -> None:
             path.unlink()
     added = sample / f"added in round {round}"
     added.mkdir()
-    for number in range(len(files) // 50 + 3):
-        _write(added / f"new {number}", f"new in {round}\n".encode() * (number % 300 + 1), round * 1000 + number)
+    kept = [path for path in files if path.exists()]
+    for number in range(len(kept) // 12 + 3):
+        content = kept[(number * 31 + round) % len(kept)].read_bytes() if kept else b""
+        _write(added / f"new {number}", content + f"new in round {round}\n".encode(), round * 10_000 + number)
     _change_kinds(dest, round)
     _turning(dest, round)
     _touch(dest, 1 + round)
@@ -315,7 +319,7 @@ def _entry(path: bytes, found: os.stat_result) -> Entry:
         stat.S_IMODE(mode),
         found.st_uid,
         found.st_gid,
-        found.st_mtime_ns // SECOND_NS,
+        int(found.st_mtime),
         **extra,  # type: ignore[arg-type]
     )
 
@@ -329,21 +333,52 @@ def _sha256(path: bytes) -> str:
 
 
 def differences(expected: dict[bytes, Entry], actual: dict[bytes, Entry]) -> list[str]:
-    """What a restore got wrong, one line each. Only sockets may be absent: the rest that is not kept has no entry."""
-    kept = {path: entry for path, entry in expected.items() if entry.type != "socket"}
-    lines = [f"{_shown(path)}: missing" for path in sorted(kept.keys() - actual.keys())]
-    lines += [f"{_shown(path)}: was not in the source" for path in sorted(actual.keys() - kept.keys())]
-    for path in sorted(kept.keys() & actual.keys()):
-        lines += [f"{_shown(path)}: {text}" for text in _differing(kept[path], actual[path])]
+    """What a restore got wrong, one line each.
+
+    Of what duplicity does not keep, sockets may be absent and mtimes of symbolic links differ; an Entry holds nothing
+    else of it.
+    """
+    wanted = kept(expected)
+    lines = [f"{_shown(path)}: missing" for path in sorted(wanted.keys() - actual.keys())]
+    lines += [f"{_shown(path)}: was not in the source" for path in sorted(actual.keys() - wanted.keys())]
+    for path in sorted(wanted.keys() & actual.keys()):
+        lines += [f"{_shown(path)}: {text}" for text in _differing(wanted[path], actual[path])]
     return lines
+
+
+def kept(found: dict[bytes, Entry]) -> dict[bytes, Entry]:
+    """What of a snapshot a backup holds."""
+    return {path: entry for path, entry in found.items() if entry.type != "socket"}
 
 
 def _differing(expected: Entry, actual: Entry) -> Iterator[str]:
     for one in fields(Entry):
         wanted, got = getattr(expected, one.name), getattr(actual, one.name)
+        if one.name == "mtime" and expected.type == "symlink":
+            continue
         if wanted != got:
             show = oct if one.name == "mode" else repr
             yield f"{one.name} is {show(got)} instead of {show(wanted)}"
+
+
+def is_utf8(name: bytes) -> bool:
+    """Whether a name is valid UTF-8."""
+    return name == name.decode("utf-8", "replace").encode()
+
+
+def below(found: dict[bytes, Entry], path: str) -> dict[bytes, Entry]:
+    """The part of a snapshot that a restore of this path brings, by paths relative to it."""
+    top = os.fsencode(path)
+    inside = {name[len(top) + 1 :]: entry for name, entry in found.items() if name.startswith(top + b"/")}
+    return {b".": found[top], **inside}
+
+
+def some_directory(found: dict[bytes, Entry]) -> str:
+    """A directory of the sample with a few dozen files, from its middle: what somebody would want back."""
+    parents = Counter(name.rpartition(b"/")[0] for name, one in found.items() if one.type == "file")
+    fitting = sorted(name for name, count in parents.items() if name.startswith(b"sample/0/") and 20 <= count <= 60)
+    plain = [name.decode() for name in fitting if re.fullmatch(rb"[\w./-]+", name)]
+    return plain[len(plain) // 2]
 
 
 def _shown(path: bytes) -> str:
