@@ -53,9 +53,7 @@ class Archive:
         cut = len(self.job.key_prefix)
         return {key[cut:]: found for key, found in self.bucket.list(self.job.key_prefix).items()}
 
-    def run(
-        self, spec: command.ContainerSpec, before: Callable[[], None] | None = None
-    ) -> tuple[Finished, log.Run]:
+    def run(self, spec: command.ContainerSpec, before: Callable[[], None] | None = None) -> tuple[Finished, log.Run]:
         """Run to the end, whatever the exit code is. ``before`` as in Engine.run."""
         finished = self.engine.run(spec, before)
         return finished, log.summarize(self._events(finished))
@@ -141,11 +139,14 @@ class Archive:
             if not isinstance(error, VolumesMissing):
                 raise error
         needed = manifest.needed_volumes(sets, self.manifests(sets), manifest.path_index(path))
-        missing = [one.name or one.described_as for one in needed if one.name is None or not listing[one.name].size_bytes]
+        missing = [
+            one.name or one.described_as for one in needed if one.name is None or not listing[one.name].size_bytes
+        ]
         if missing:
             raise VolumesMissing(f"The bucket lacks {len(missing)} volumes: {_some(missing)}.", volumes=missing)
         if sorted(run.required_volumes or []) != sorted(str(one.name) for one in needed):
-            raise PlanDisagrees("The plan is not certain.", manifests=[one.name for one in needed], dry_run=run.required_volumes)
+            names = [one.name for one in needed]
+            raise PlanDisagrees("The plan is not certain.", manifests=names, dry_run=run.required_volumes)
         wanted = [(self.job.key_prefix + str(one.name), one.sha1) for one in needed]
         by_key = {found.key: found for found in listing.values()}
         return glacier.make_plan(self.job.bucket, wanted, by_key, datetime.now(timezone.utc)), chosen

@@ -126,4 +126,9 @@ def _judge(job: Job, run: log.Run) -> None:
 
 
 def _record(finished: Finished, cause: str | None) -> dict[str, Any]:
-    return {"started": to_w3(finished.started), "finished": to_w3(finished.finished), "exit_code": finished.exit_code, "cause": cause}
+    return {
+        "started": to_w3(finished.started),
+        "finished": to_w3(finished.finished),
+        "exit_code": finished.exit_code,
+        "cause": cause,
+    }

@@ -105,7 +105,7 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
 def fetch_metadata(job: Job, run_dir: str) -> ContainerSpec:
     """Brings manifests and signatures of all chains into the archive directory; nothing is thawed.
 
-    duplicity has no verb for it and collection-status does not do it. A cleanup does, and without --force it only lists.
+    duplicity has no verb for it and collection-status does not do it. Cleanup does, and without --force it only lists.
     """
     return _spec(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", "full", *_common(job), job.url])
 
@@ -209,7 +209,7 @@ def _gpg() -> list[str]:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    environment = {"HOME": "/tmp", "AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "12"}  # noqa: S108
+    environment = {"HOME": "/tmp", "AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "12"}
     if _plain_http(job):
         environment["AWS_CONFIG_FILE"] = f"{SECRETS}/config"
     if job.credentials:

@@ -85,9 +85,9 @@ class Engine:
 
     def __init__(self, job: Job) -> None:
         try:
-            import docker  # noqa: PLC0415  imported late, so that its absence is one clear message
-            from docker.errors import APIError, DockerException, ImageNotFound, NotFound  # noqa: PLC0415
-            from requests.exceptions import RequestException  # noqa: PLC0415
+            import docker  # late, so that its absence is one clear message
+            from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+            from requests.exceptions import RequestException
         except ImportError as error:
             raise MissingLibrary(f"The Python library docker cannot be imported: {error}.", library="docker") from error
         self._job = job
@@ -270,7 +270,7 @@ class Engine:
             cap_drop=["ALL"],
             cap_add=list(spec.capabilities),
             security_opt=["no-new-privileges"],
-            tmpfs={"/tmp": "size=64m,mode=0700"},  # noqa: S108  HOME and the sockets of gpg-agent
+            tmpfs={"/tmp": "size=64m,mode=0700"},  # HOME and the sockets of gpg-agent
             log_config=logs,
         )
         return config

@@ -85,7 +85,7 @@ class EngineLost(PermafrostError):
 
 class RunVanished(PermafrostError):
     cause = "run_vanished"
-    meaning = "Somebody removed it by hand, so how the run ended is not known. A half-written set is not used by a restore."
+    meaning = "Somebody removed it by hand, so how it ended is not known. A half-written set is not used by a restore."
     next_step = "Run again: an interrupted backup resumes. To stop a run, use docker stop."
 
 

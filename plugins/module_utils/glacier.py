@@ -131,4 +131,5 @@ def is_faster(tier: str, than: str) -> bool:
 
 def longest_hours(tier: str, volumes: Iterable[PlannedObject]) -> float:
     """The upper bound of the wait for what is not readable yet, in hours; 0 when nothing is to be thawed."""
-    return max((TIER_HOURS[volume.storage_class or ""][tier] for volume in volumes if volume.state in (FROZEN, THAWING)), default=0.0)
+    waiting = [volume for volume in volumes if volume.state in (FROZEN, THAWING)]
+    return max((TIER_HOURS[volume.storage_class or ""][tier] for volume in waiting), default=0.0)

@@ -24,7 +24,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.command import L
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, NoSecretPlace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
-_TMPFS_CANDIDATES = ("/run", "/dev/shm")  # noqa: S108
+_TMPFS_CANDIDATES = ("/run", "/dev/shm")
 # The lock is held while a task looks, checks and starts, and during short runs (a plan, a listing).
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.05

@@ -184,7 +184,7 @@ class Chain:
 
 @dataclass
 class Collection:
-    """All that a listing of names says: chains of complete sets, interrupted sets, sets without their base, the rest."""
+    """What a listing of names says: chains of complete sets, interrupted sets, sets without their base, the rest."""
 
     chains: list[Chain]
     interrupted: list[BackupSet]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError, Stopped
 from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS

@@ -85,7 +85,7 @@ def _require_free(dest: Path) -> None:
     if not dest.parent.is_dir():
         raise BadInput(f"The parent directory of dest {dest} does not exist.")
     if dest.is_mount():
-        raise BadInput(f"dest {dest} is a mount point, which cannot be replaced in one step: name a directory below it.")
+        raise BadInput(f"dest {dest} is a mount point and cannot be replaced in one step: name a directory below it.")
     if dest.is_symlink() or (dest.exists() and (not dest.is_dir() or any(dest.iterdir()))):
         raise DestinationNotEmpty(f"The destination {dest} exists and is not an empty directory.", dest=str(dest))
 
@@ -95,8 +95,8 @@ def _frozen(made: Plan) -> VolumesFrozen:
     names = ", ".join(key.rpartition("/")[2] for key in (frozen + thawing)[:5])
     more = len(frozen) + len(thawing) - 5
     return VolumesFrozen(
-        f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are thawing: "
-        f"{names}{f' and {more} more' if more > 0 else ''}.",
+        f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are "
+        f"thawing: {names}{f' and {more} more' if more > 0 else ''}.",
         frozen=frozen,
         thawing=thawing,
     )

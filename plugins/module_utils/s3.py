@@ -54,9 +54,9 @@ class Bucket:
         connections: int = 1,
     ) -> None:
         try:
-            import botocore.session  # noqa: PLC0415  imported late, so that its absence is one clear message
-            from botocore import exceptions  # noqa: PLC0415
-            from botocore.config import Config  # noqa: PLC0415
+            import botocore.session  # late, so that its absence is one clear message
+            from botocore import exceptions
+            from botocore.config import Config
         except ImportError as error:
             raise MissingLibrary(f"The Python library boto3 cannot be imported: {error}.", library="boto3") from error
         self.name = name
@@ -120,7 +120,8 @@ class Bucket:
             if code in _RESTORE_STATES and action == "thaw":
                 raise _Reply(_RESTORE_STATES[code]) from None
             if code in ("NoSuchBucket", "404") and key is None:
-                raise BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name) from None
+                what = f"The bucket {self.name} does not exist at {self._where}."
+                raise BucketMissing(what, bucket=self.name) from None
             if code in _REFUSED:
                 raise AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code) from None
             raise BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code) from None

@@ -2,13 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The verb of glacier_restore: request what is frozen, wait, report by state.
 
-The bucket is the only memory: what is frozen, thawing or thawed is asked from S3 each time, so a task that was killed is
-simply run again and requests nothing twice.
+The bucket is the only memory: what is frozen, thawing or thawed is asked from S3 each time, so a task that was killed
+is simply run again and requests nothing twice.
 """
 
 from __future__ import annotations
 
-import os.path
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -39,7 +38,8 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     plan = _look(bucket, keys)
     missing = plan.keys(glacier.MISSING)
     if missing:
-        raise VolumesMissing(f"The bucket lacks {len(missing)} of {len(keys)} objects: {', '.join(missing[:5])}.", volumes=missing)
+        some = ", ".join(missing[:5])
+        raise VolumesMissing(f"The bucket lacks {len(missing)} of {len(keys)} objects: {some}.", volumes=missing)
     to_request = [volume for volume in plan.volumes if volume.state == glacier.FROZEN]
     glacier.check_tier(params["tier"], to_request)
     result = {
@@ -67,7 +67,10 @@ def _bucket(params: dict[str, Any]) -> Bucket:
 
 def _look(bucket: Bucket, keys: list[str]) -> glacier.Plan:
     """States by listing what the keys have in common: one request for 1,000 objects, where HEAD would be one each."""
-    listing = bucket.list(os.path.commonprefix(keys))
+    # Of all strings the first and the last in order have the shortest prefix in common.
+    first, last = min(keys, default=""), max(keys, default="")
+    common = next((at for at, (one, two) in enumerate(zip(first, last)) if one != two), min(len(first), len(last)))
+    listing = bucket.list(first[:common]) if keys else {}
     return glacier.make_plan(bucket.name, [(key, None) for key in keys], listing, datetime.now(timezone.utc))
 
 
@@ -76,13 +79,16 @@ def _request(bucket: Bucket, keys: list[str], params: dict[str, Any], result: di
     ask = _asking(bucket, params["tier"], params["days"])
     with ThreadPoolExecutor(_WORKERS) as pool:
         replies = dict(zip(keys, pool.map(ask, keys)))
-    failed = {key: reply for key, reply in replies.items() if isinstance(reply, PermafrostError) or reply == NO_CAPACITY}
+    failed = {
+        key: reply for key, reply in replies.items() if isinstance(reply, PermafrostError) or reply == NO_CAPACITY
+    }
     result["replies"] = dict(Counter("failed" if key in failed else str(reply) for key, reply in replies.items()))
     result["changed"] = ACCEPTED in replies.values()
     if failed:
         key, reply = next(iter(failed.items()))
         why = "Expedited has no capacity now; use Standard" if reply == NO_CAPACITY else str(reply)
-        error = ThawIncomplete(f"{len(failed)} of {len(keys)} requests failed, the first for {key}: {why}.", failed=list(failed))
+        what = f"{len(failed)} of {len(keys)} requests failed, the first for {key}: {why}."
+        error = ThawIncomplete(what, failed=list(failed))
         error.result = result
         raise error
 

@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 chains:
-  description: Each full with its incrementals, oldest first, with times in UTC, bytes by storage class and missing volumes.
+  description: Each full with its incrementals, oldest first; times in UTC, bytes by storage class, missing volumes.
   returned: success
   type: list
   elements: dict
