@@ -1,0 +1,162 @@
+"""command.py: argv, environment, mounts; and that no secret is in any of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.permafrost.backup.plugins.module_utils import command
+from ansible_collections.permafrost.backup.plugins.module_utils.command import ContainerSpec
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from unit.stage import job_params
+
+TIME = datetime(2026, 11, 1, 2, tzinfo=timezone.utc)
+SECRETS = {"access_key": "CANARYACCESS", "secret_key": "canary-secret", "session_token": "canary-token"}
+ENCRYPTED = {"mode": "symmetric", "passphrase": "canary-passphrase"}
+PART = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1).filter(
+    lambda part: part not in (".", "..")
+)
+
+
+def job(**changes: Any) -> Job:
+    return Job.from_params(job_params(**changes))
+
+
+def all_specs(one: Job) -> list[ContainerSpec]:
+    return [
+        command.backup(one, "/run-dir", full=False, dry_run=False),
+        command.backup(one, "/run-dir", full=True, dry_run=True),
+        command.fetch_metadata(one, "/run-dir"),
+        command.list_files(one, "/run-dir", time=TIME),
+        command.restore_dry_run(one, "/run-dir", path="etc", time=TIME),
+        command.restore(one, "/run-dir", path="etc", time=TIME, into="/srv/.new"),
+        command.open_manifest(one, "/run-dir", "manifest.gpg"),
+    ]
+
+
+def test_a_backup() -> None:
+    spec = command.backup(job(), "/run-dir", full=False, dry_run=False)
+    assert spec.argv[:4] == ("duplicity", "backup", "--full-if-older-than", "4W")
+    assert spec.argv[-2:] == ("/source/srv/data", "s3://acme-dr/web01/data")
+    assert {"--s3-use-deep-archive", "--skip-if-no-change", "--no-encryption", "--numeric-owner"} <= set(spec.argv)
+    assert command.Mount("/srv/data", "/source/srv/data", read_only=True) in spec.mounts
+    assert spec.capabilities == ("DAC_READ_SEARCH",)
+
+
+def test_a_full_by_hand_and_a_dry_run() -> None:
+    spec = command.backup(job(), "/run-dir", full=True, dry_run=True)
+    assert spec.argv[1] == "full"
+    assert "--dry-run" in spec.argv
+    assert "--full-if-older-than" not in spec.argv
+    assert spec.verb == "check"
+
+
+@pytest.mark.parametrize(
+    ("changes", "there", "absent"),
+    [
+        ({"storage_class": "STANDARD"}, [], ["--s3-use-deep-archive", "--s3-use-glacier"]),
+        ({"storage_class": "GLACIER"}, ["--s3-use-glacier"], ["--s3-use-deep-archive"]),
+        ({"storage_class": "GLACIER_IR"}, ["--s3-use-glacier-ir"], ["--s3-use-glacier"]),
+        ({"compression": False}, ["--no-compression"], []),
+        ({"compression": True}, [], ["--no-compression"]),
+        ({"skip_if_no_change": False}, [], ["--skip-if-no-change"]),
+        ({"endpoint_url": "https://s3"}, ["--s3-endpoint-url", "https://s3"], []),
+        ({"region": "eu-west-1"}, ["--s3-region-name", "eu-west-1"], []),
+        ({"encryption": ENCRYPTED}, ["--use-agent"], ["--no-encryption", "--no-compression"]),
+        ({"volume_size": 77}, ["--volsize", "77"], []),
+        ({"multipart_chunk_size": 99}, ["--s3-multipart-chunk-size", "99"], []),
+        ({"concurrency": 5}, ["--concurrency", "5"], []),
+    ],
+)
+def test_options_of_the_job(changes: dict[str, Any], there: list[str], absent: list[str]) -> None:
+    argv = command.backup(job(**changes), "/run-dir", full=False, dry_run=False).argv
+    assert not set(absent) & set(argv)
+    text = "\0".join(argv)
+    assert "\0".join(there) in text
+
+
+def test_a_backup_needs_a_source_and_a_restore_does_not() -> None:
+    with pytest.raises(BadInput, match="source is missing"):
+        command.backup(job(source=None), "/run-dir", full=False, dry_run=False)
+    assert command.restore(job(source=None), "/run-dir", path="", time=TIME, into="/new").argv[1] == "restore"
+
+
+def test_a_path_is_one_word_even_with_a_dash() -> None:
+    spec = command.restore_dry_run(job(), "/run-dir", path="-rf /", time=TIME)
+    assert "--path-to-restore=-rf /" in spec.argv
+    assert spec.argv[spec.argv.index("--time") :][:2] == ("--time", "2026-11-01T02:00:00Z")
+    assert "--dry-run" in spec.argv
+
+
+def test_a_restore_may_write_only_where_it_restores() -> None:
+    spec = command.restore(job(), "/run-dir", path="", time=TIME, into="/srv/.new")
+    assert {one.source for one in spec.mounts if not one.read_only} == {
+        "/srv/.new", "/run-dir", job().archive_dir, job().temp_dir,
+    }  # fmt: skip
+    assert "CHOWN" in spec.capabilities
+    assert not any(word.startswith("--path-to-restore") for word in spec.argv)
+
+
+def test_secrets_are_in_files_and_nowhere_else() -> None:
+    one = job(credentials=SECRETS, encryption=ENCRYPTED)
+    for spec in all_specs(one):
+        seen = f"{spec!r} {spec.argv} {spec.environment} {spec.mounts} {spec.identity} {spec.name}".lower()
+        assert "canary" not in seen
+        files = "".join(spec.secrets.values())
+        for secret in (*SECRETS.values(), ENCRYPTED["passphrase"]):
+            assert secret in files
+        assert spec.environment["PASSPHRASE"] == "in-passphrase-file"
+        assert spec.environment["AWS_SHARED_CREDENTIALS_FILE"].startswith(command.SECRETS)
+
+
+def test_without_secrets_there_is_no_file() -> None:
+    spec = command.backup(job(), "/run-dir", full=False, dry_run=False)
+    assert spec.secrets == {}
+    assert not {"PASSPHRASE", "AWS_SHARED_CREDENTIALS_FILE"} & set(spec.environment)
+
+
+def test_a_ca_file_is_mounted_and_named() -> None:
+    spec = command.backup(job(ca_bundle="/etc/ca.pem"), "/run-dir", full=False, dry_run=False)
+    assert command.Mount("/etc/ca.pem", command.CA_BUNDLE) in spec.mounts
+    assert spec.environment["AWS_CA_BUNDLE"] == command.CA_BUNDLE
+
+
+def test_gpg_opens_a_manifest_without_duplicity() -> None:
+    spec = command.open_manifest(job(encryption=ENCRYPTED), "/run-dir", "manifest.gpg")
+    assert spec.argv[0] == "gpg"
+    assert spec.argv[-2:] == ("--decrypt", "/permafrost/run/manifest.gpg")
+
+
+def test_every_verb_has_its_name_and_the_same_work_the_same_identity() -> None:
+    specs = all_specs(job())
+    assert len({spec.name for spec in specs}) == len(specs)
+    one = command.restore(job(), "/run-dir", path="a", time=TIME, into="/x")
+    assert one.identity == command.restore(job(), "/run-dir", path="a", time=TIME, into="/x").identity
+    assert one.identity != command.restore(job(), "/run-dir", path="b", time=TIME, into="/x").identity
+    assert one.identity != command.restore(job(), "/run-dir", path="a", time=TIME, into="/y").identity
+    full = command.backup(job(), "/run-dir", full=True, dry_run=False)
+    assert full.identity == command.backup(job(), "/run-dir", full=False, dry_run=False).identity
+
+
+@given(st.lists(PART, min_size=1, max_size=4), st.integers(0, 2), st.integers(0, 2))
+def test_a_normal_path_has_no_outer_slashes(parts: list[str], before: int, behind: int) -> None:
+    path = "/".join(parts)
+    normal = command.normal_path("/" * before + path + "/" * behind)
+    assert normal == path
+    assert command.normal_path(normal) == normal
+
+
+@pytest.mark.parametrize("path", [None, "", "/", "//", ".", "/."])
+def test_the_whole_tree(path: str | None) -> None:
+    assert command.normal_path(path) == ""
+
+
+@pytest.mark.parametrize("path", ["a//b", "a/./b", "../a", "a/..", "a\0b", "latin1-\udce9"])
+def test_no_path(path: str) -> None:
+    with pytest.raises(BadInput):
+        command.normal_path(path)
