@@ -85,7 +85,7 @@ def _predicted(archive: Archive, finished: Finished, run: log.Run, result: dict[
     """Check mode: duplicity's dry run counts what it would store."""
     if finished.exit_code:
         raise archive.failure(finished, run)
-    full = run.full or not run.last_full
+    full = result["command"][1] == "full" or run.full or not run.last_full
     result["action"] = "full" if full else "incremental"
     result["changed"] = full or run.resumed or run.statistics.get("delta_entries", 0) > 0
     if not result["changed"]:
