@@ -135,6 +135,7 @@ def unreadable(stage: Stage) -> None:
     job = stage.job()
     spec = command.backup(job, stage.run_dir, full=False, dry_run=False)
     stage.run(job, spec, "unreadable", capabilities=())
+    stage.listing("unreadable")
 
 
 def passphrase(stage: Stage) -> None:

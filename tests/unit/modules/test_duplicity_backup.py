@@ -1,0 +1,163 @@
+"""duplicity_backup through main()."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.permafrost.backup.plugins.module_utils import errors
+from ansible_collections.permafrost.backup.plugins.modules import duplicity_backup
+from unit import transcript
+from unit.modules.world import World
+
+
+def record(world: World, name: str) -> dict[str, object]:
+    path = Path(world.directory, "state", "web01-data", f"{name}.json")
+    content: dict[str, object] = json.loads(path.read_text())
+    return content
+
+
+def test_an_incremental(world: World) -> None:
+    world.replies["backup"] = "incremental"
+    result = world.run(duplicity_backup, {"job": world.job()})
+    assert result["changed"] is True
+    assert result["action"] == "incremental"
+    assert result["set"]["kind"] == "incremental"
+    assert result["set"]["volumes"] == 2
+    assert result["statistics"]["deleted_files"] == 1
+    assert result["command"][0] == "duplicity"
+    assert result["not_preserved"]["sockets"] == 0
+    assert record(world, "last_run") == record(world, "last_success")
+
+
+def test_nothing_changed(world: World) -> None:
+    world.replies["backup"] = "skipped"
+    result = world.run(duplicity_backup, {"job": world.job()})
+    assert (result["changed"], result["action"]) == (False, "skipped")
+    assert "set" not in result
+    assert record(world, "last_success")["exit_code"] == 0
+
+
+def test_a_full_by_hand(world: World) -> None:
+    world.replies["backup"] = "full"
+    world.drop("duplicity-inc")
+    world.drop("duplicity-new")
+    result = world.run(duplicity_backup, {"job": world.job(), "full": True})
+    assert world.specs[0].argv[1] == "full"
+    assert (result["action"], result["changed"]) == ("full", True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "action", "changed"),
+    [
+        ("check-first", "full", True), ("check-full", "full", True),
+        ("check-unchanged", "skipped", False), ("check-changed", "incremental", True),
+    ],
+)  # fmt: skip
+def test_check_mode_predicts_and_records_nothing(world: World, reply: str, action: str, changed: bool) -> None:
+    world.replies["check"] = reply
+    result = world.run(duplicity_backup, {"job": world.job(), "full": reply == "check-full"}, check=True)
+    assert (result["action"], result["changed"]) == (action, changed)
+    assert world.verbs() == ["check"]
+    assert "--dry-run" in world.specs[0].argv
+    assert not list(Path(world.directory, "state").rglob("last_*.json"))
+
+
+def test_a_missing_source_starts_nothing(world: World) -> None:
+    result = world.run(duplicity_backup, {"job": world.job(source=str(world.directory / "gone"))})
+    assert result["error"]["cause"] == "source_missing"
+    assert result["msg"].endswith(errors.SourceMissing.next_step)
+    assert world.specs == []
+
+
+def test_a_source_that_is_a_file(world: World) -> None:
+    (world.directory / "file").touch()
+    result = world.run(duplicity_backup, {"job": world.job(source=str(world.directory / "file"))})
+    assert result["error"]["cause"] == "bad_input"
+    assert world.specs == []
+
+
+def test_unreadable_files_fail_the_task_and_are_named(world: World) -> None:
+    world.replies["backup"] = "unreadable"
+    world.objects = transcript.listing("unreadable")
+    result = world.run(duplicity_backup, {"job": world.job()})
+    assert result["failed"] is True
+    assert result["error"]["cause"] == "source_unreadable"
+    assert result["error"]["unreadable_count"] == result["unreadable_count"] == 3
+    assert [name.rpartition("/")[2] for name in result["unreadable"]] == ["locked", "secret"]
+    assert record(world, "last_run")["cause"] == "source_unreadable"
+    assert not Path(world.directory, "state", "web01-data", "last_success.json").exists()
+
+
+def test_unreadable_files_may_be_accepted(world: World) -> None:
+    world.replies["backup"] = "unreadable"
+    world.objects = transcript.listing("unreadable")
+    result = world.run(duplicity_backup, {"job": world.job(on_unreadable="warn")})
+    assert "failed" not in result
+    assert result["unreadable_count"] == 3
+    assert record(world, "last_success")["cause"] is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        ("upload-fails", "backend_failed"), ("stopped", "stopped"), ("killed", "killed"), ("lock-held", "lock_held"),
+        ("source-mismatch", "source_mismatch"), ("temp-space", "temporary_space"), ("refused", "access_refused"),
+        ("unreachable", "endpoint_unreachable"), ("no-bucket", "bucket_missing"),
+        ("wrong-passphrase-incremental", "wrong_passphrase"),
+    ],
+)  # fmt: skip
+def test_failures_of_a_run(world: World, reply: str, cause: str) -> None:
+    world.replies["backup"] = reply
+    result = world.run(duplicity_backup, {"job": world.job()})
+    assert result["failed"] is True
+    assert result["error"]["cause"] == cause
+    assert result["error"]["exit_code"] == transcript.load(reply).exit_code
+    assert result["msg"].count("Next: ") == 1
+    assert result["command"][0] == "duplicity"
+    assert record(world, "last_run")["cause"] == cause
+
+
+def test_a_good_end_without_a_manifest_is_no_success(world: World) -> None:
+    world.replies["backup"] = "incremental"
+    world.drop("manifest")
+    result = world.run(duplicity_backup, {"job": world.job()})
+    assert result["error"]["cause"] == "backend_failed"
+    assert not Path(world.directory, "state", "web01-data", "last_success.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "where"),
+    [
+        (errors.Busy("It runs."), "backup"),
+        (errors.ImageMissing("No image."), "backup"),
+        (errors.BucketMissing("No bucket."), "list"),
+        (errors.AccessRefused("Refused."), "list"),
+    ],
+)
+def test_what_the_engine_or_the_bucket_refuses(world: World, error: errors.PermafrostError, where: str) -> None:
+    world.fails[where] = error
+    result = world.run(duplicity_backup, {"job": world.job()})
+    assert result["error"]["cause"] == error.cause
+    assert result["msg"] == error.message
+    assert world.specs == []
+
+
+def test_a_wrong_passphrase_is_told_before_anything_runs(world: World) -> None:
+    world.objects = transcript.listing("encrypted")
+    world.replies["passphrase"] = "open-manifest-wrong"
+    encryption = {"mode": "symmetric", "passphrase": "canary-passphrase"}
+    result = world.run(duplicity_backup, {"job": world.job(encryption=encryption)})
+    assert result["error"]["cause"] == "wrong_passphrase"
+    assert world.verbs() == ["passphrase"]
+    assert "canary" not in json.dumps({key: value for key, value in result.items() if key != "invocation"})
+
+
+def test_options_are_checked(world: World) -> None:
+    result = world.run(duplicity_backup, {"job": world.job(encryption={"mode": "symmetric"})})
+    assert result["failed"] is True
+    assert "passphrase" in result["msg"]
+    result = world.run(duplicity_backup, {"job": world.job(target="s3://only-a-bucket")})
+    assert result["error"]["cause"] == "bad_input"

@@ -1,0 +1,173 @@
+"""A host and a bucket for modules under test: only the I/O seam is replaced, and it replies what was recorded."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, RESTORE, ContainerSpec
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from unit import transcript
+from unit.stage import TRANSCRIPTS
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass
+class World:
+    """What the engine and the bucket reply, and what they were asked."""
+
+    directory: Path
+    capture: pytest.CaptureFixture[str]
+    replies: dict[str, str] = field(default_factory=dict)  # verb -> transcript
+    fails: dict[str, PermafrostError] = field(default_factory=dict)  # verb -> error of the engine
+    manifests: str = "life"
+    objects: dict[str, S3Object] = field(default_factory=dict)
+    specs: list[ContainerSpec] = field(default_factory=list)
+    thawed: list[tuple[str, str, int]] = field(default_factory=list)
+    thaw_replies: dict[str, str | PermafrostError] = field(default_factory=dict)
+    on_list: Callable[[int], None] = lambda _times: None
+    lists: list[str] = field(default_factory=list)
+
+    def job(self, **changes: Any) -> dict[str, Any]:
+        """The options of a task's job."""
+        given = {
+            "name": "web01-data",
+            "source": str(self.directory / "source"),
+            "target": "s3://life/web01/data",
+            "encryption": {"mode": "none"},
+            "state_dir": str(self.directory / "state"),
+        }
+        return {**given, **changes}
+
+    def run(self, module: ModuleType, options: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+        """Run the module through main(), as ansible does, and give what it printed."""
+        before = {number: signal.getsignal(number) for number in HANDLED}
+        try:
+            with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
+                module.main()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        result: dict[str, Any] = json.loads(self.capture.readouterr().out)
+        assert (ended.value.code == 0) == (not result.get("failed"))
+        return result
+
+    def verbs(self) -> list[str]:
+        """The verbs that the engine was asked to run."""
+        return [spec.verb for spec in self.specs]
+
+    def change(self, part: str, **changes: Any) -> None:
+        """Change the objects whose key has that part."""
+        self.objects = {key: replace(one, **changes) if part in key else one for key, one in self.objects.items()}
+
+    def drop(self, part: str) -> None:
+        """Take the objects whose key has that part out of the bucket."""
+        self.objects = {key: one for key, one in self.objects.items() if part not in key}
+
+
+class FakeEngine:
+    """Stands in the place of container.Engine."""
+
+    world: World
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+        self.refuse_others(spec)
+        host.prepare(self.job, spec.verb)
+        if before:
+            before()
+        self.world.specs.append(spec)
+        recorded = transcript.load(self.world.replies[spec.verb])
+        log = Path(host.run_dir(self.job, spec.verb), LOG_FILE)
+        log.write_text(recorded.log, encoding="utf-8", errors="surrogateescape", newline="\n")
+        if spec.verb == "info":
+            self._bring_manifests()
+        if spec.verb == "restore":
+            self._restore(spec)
+        return Finished(
+            exit_code=recorded.exit_code,
+            out_of_memory=False,
+            output=recorded.facts["output"],
+            log_file=str(log),
+            started=datetime.fromisoformat(recorded.facts["started"]),
+            finished=datetime.fromisoformat(recorded.facts["finished"]),
+            elapsed_seconds=1.5,
+            attached=False,
+        )
+
+    def _bring_manifests(self) -> None:
+        target = Path(self.job.archive_dir, self.job.name)
+        target.mkdir(exist_ok=True)
+        for source in (TRANSCRIPTS / self.world.manifests).iterdir():
+            (target / source.name).write_bytes(source.read_bytes())
+
+    def _restore(self, spec: ContainerSpec) -> None:
+        into = Path(next(one.source for one in spec.mounts if one.target == RESTORE), "data")
+        into.mkdir()
+        (into / "restored").write_text("content")
+
+    def has_run(self, _spec: ContainerSpec) -> bool:
+        return False
+
+    def refuse_others(self, spec: ContainerSpec) -> None:
+        if spec.verb in self.world.fails:
+            raise self.world.fails[spec.verb]
+
+
+class FakeBucket:
+    """Stands in the place of s3.Bucket."""
+
+    world: World
+
+    def __init__(self, name: str, **_options: Any) -> None:
+        self.name = name
+
+    def list(self, prefix: str) -> dict[str, S3Object]:
+        self.world.lists.append(prefix)
+        self.world.on_list(len(self.world.lists))
+        if "list" in self.world.fails:
+            raise self.world.fails["list"]
+        return {key: one for key, one in self.world.objects.items() if key.startswith(prefix)}
+
+    def read(self, key: str) -> bytes:
+        assert key in self.world.objects
+        return b"encrypted"
+
+    def thaw(self, key: str, *, tier: str, days: int) -> str:
+        self.world.thawed.append((key, tier, days))
+        reply = self.world.thaw_replies.get(key, "accepted")
+        if isinstance(reply, PermafrostError):
+            raise reply
+        return reply
+
+
+def make(monkeypatch: pytest.MonkeyPatch, directory: Path, capture: pytest.CaptureFixture[str]) -> Iterator[World]:
+    """A world with the recorded life of a job in its bucket."""
+    made = World(directory, capture, objects=transcript.listing("life"))
+    (directory / "source").mkdir()
+    bucket = type("Bucket", (FakeBucket,), {"world": made})
+    monkeypatch.setattr(archive, "Engine", type("Engine", (FakeEngine,), {"world": made}))
+    monkeypatch.setattr(archive, "Bucket", bucket)
+    monkeypatch.setattr(thawing, "Bucket", bucket)
+    yield made
+
+
+def later() -> datetime:
+    """A moment at which a thawed copy is still there."""
+    return datetime.now(timezone.utc) + timedelta(days=1)
