@@ -106,6 +106,8 @@ def perform(stage: Stage) -> None:
             snapshots.append(back_up(stage, "incremental")[0])
     with stage.step("Show chains and files"):
         show(stage, sum(map(trees.is_utf8, trees.kept(snapshots[-1]))))  # duplicity cannot list other names
+    with stage.step("Lose the host's archive directory: the bucket and the passphrase are all that is left"):
+        stage.lose_host()
     with stage.step("Try to restore everything: it is frozen"):
         be_refused(stage)
     path = trees.some_directory(snapshots[-1])

@@ -18,6 +18,7 @@ import yaml
 
 from lab import image, play
 from lab.places import LAB
+from lab.play import Run
 from lab.s3.client_api import S3Lab
 
 HOME = LAB / "demo"
@@ -92,7 +93,7 @@ class Stage:
         yield
         print(f"    {time.monotonic() - started:.1f} s", flush=True)
 
-    def play(self, name: str, **variables: str) -> play.Run:
+    def play(self, name: str, **variables: str) -> Run:
         """Run a playbook of the collection; it must end well."""
         run = play.run(*self._command(name, variables), inventory=self._inventory)
         require_success(run, name)
@@ -101,15 +102,19 @@ class Stage:
     def refused(self, name: str, **variables: str) -> dict[str, Any]:
         """Run a playbook that must fail, and get the result of its failed task."""
         run = play.run(*self._command(name, variables), inventory=self._inventory)
-        failed = [task.result for task in run.tasks if task.status == "failed"]
+        failed: list[dict[str, Any]] = [task.result for task in run.tasks if task.status == "failed"]
         check(run.code == 2 and len(failed) == 1, f"{name} should have been refused:\n{run.output}")
         return failed[0]
 
     @contextmanager
-    def playing(self, name: str, **variables: str) -> Iterator[play.Run]:
+    def playing(self, name: str, **variables: str) -> Iterator[Run]:
         """Run a playbook in the background."""
         with play.running(*self._command(name, variables), inventory=self._inventory) as run:
             yield run
+
+    def lose_host(self) -> None:
+        """What the host knows of its backups is gone; source, bucket and secrets are not."""
+        _remove(HOME / "state")
 
     def _command(self, name: str, variables: dict[str, str]) -> tuple[str, ...]:
         self._plays += 1
@@ -121,7 +126,7 @@ class Stage:
         return (playbook, work, *options)
 
 
-def require_success(run: play.Run, name: str) -> None:
+def require_success(run: Run, name: str) -> None:
     """Show what Ansible said when it failed."""
     check(run.code == 0, f"the playbook {name} failed:\n{run.output}")
 
