@@ -8,7 +8,7 @@ import sys
 from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
-PURE = ("job", "command", "log", "manifest", "glacier", "prices", "errors", "times")
+PURE = ("job", "command", "log", "manifest", "glacier", "diagnosis", "prices", "errors", "times")
 
 
 def main() -> int:
