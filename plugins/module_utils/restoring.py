@@ -32,6 +32,7 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     at = moment(params["time"], datetime.now(timezone.utc))
     path = command.normal_path(params["path"])
     archive = Archive(job)
+    archive.engine.refuse_others(command.restore_dry_run(job, host.run_dir(job, "plan"), path=path, time=at))
     made, chosen = archive.plan(path, at)
     archive.require_path(path, chosen)
     return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path}
@@ -45,9 +46,14 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     dest = Path(_destination(params["dest"]))
     _require_free(dest)
     archive = Archive(job)
-    chosen = archive.time_of_set(at)
     staging = dest.parent / f".{dest.name}.permafrost-restore"
-    spec = command.restore(job, host.run_dir(job, "restore"), path=path, time=chosen, into=str(staging))
+
+    def restore_of(time: datetime) -> command.ContainerSpec:
+        return command.restore(job, host.run_dir(job, "restore"), path=path, time=time, into=str(staging))
+
+    archive.engine.refuse_others(restore_of(at))  # else a first backup that still runs would be told as none
+    chosen = archive.time_of_set(at)
+    spec = restore_of(chosen)
     result = {
         "changed": True,
         "dest": str(dest),
