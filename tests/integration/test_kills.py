@@ -144,7 +144,7 @@ def test_random_moments(job: dict[str, Any], s3: S3Lab, tmp_path: Path) -> None:
         assert not watch.writes_outside(s3.requests(mark), rounds.prefix, slack=8 * LATENCY_SECONDS)
     assert not kills.secrets_of(job["name"])
     assert not list(tmp_path.glob(".*permafrost*"))
-    assert rounds.attached and rounds.resumed and rounds.completed
+    assert min(rounds.attached, rounds.resumed, rounds.completed) > 0
 
 
 def _incrementals(rounds: Rounds, source: Path) -> str:

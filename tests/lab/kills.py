@@ -158,7 +158,8 @@ class Watch:
         try:
             found.kill(int(number))
         except docker.errors.APIError as error:
-            assert error.status_code in (404, 409), error  # it ended, or was removed, at this very moment
+            if error.status_code not in (404, 409):  # it ended, or was removed, at this very moment
+                raise
             return False
         return True
 

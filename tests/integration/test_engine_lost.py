@@ -1,0 +1,107 @@
+"""An engine that stops answering in the middle of a run, and may come back: a proxy stands before the real one."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from integration.conftest import Job
+
+from lab import kills
+from lab.s3.client_api import S3Lab
+
+IMPATIENT = (
+    "from ansible_collections.permafrost.backup.plugins.module_utils import container\n"
+    "container._ENGINE_BACK_SECONDS = 1.0"
+)
+
+
+class Proxy:
+    """Passes bytes between a socket of its own and the engine's, until it is closed."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._place = tempfile.mkdtemp(prefix="engine-", dir="/tmp")  # an address must be short
+        self.path = f"{self._place}/docker.sock"
+        self._pairs: list[socket.socket] = []
+        self.open()
+
+    def open(self) -> None:
+        """Answer."""
+        Path(self.path).unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def close(self) -> None:
+        """Drop all connections and refuse new ones."""
+        for one in (self._listener, *self._pairs):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._pairs.clear()
+
+    def remove(self) -> None:
+        """Close for good."""
+        self.close()
+        shutil.rmtree(self._place)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _address = listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._engine)
+                self._pairs += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def proxy(job: Job, s3: S3Lab, tmp_path: Path) -> Iterator[Proxy]:
+    """The engine as the job sees it; a source, and an S3 server that takes its time."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("content")
+    s3.fault(operation="PutObject", kind="latency", seconds=1.5)
+    made = Proxy(job["docker_host"].removeprefix("unix://"))
+    job["docker_host"] = f"unix://{made.path}"
+    yield made
+    made.remove()
+
+
+def test_an_engine_that_comes_back(job: Job, proxy: Proxy) -> None:
+    with kills.watched(job["name"]) as watch:
+        task = kills.ModuleProcess("duplicity_backup", job=job)
+        watch.wait_running(task)
+        proxy.close()
+        watch.wait_quiet()
+        proxy.open()
+        assert kills.succeeded(task.ended())["action"] == "full"
+
+
+def test_an_engine_that_stays_away(job: Job, proxy: Proxy) -> None:
+    with kills.watched(job["name"]) as watch:
+        task = kills.ModuleProcess("duplicity_backup", job=job, prelude=IMPATIENT)
+        watch.wait_running(task)
+        proxy.close()
+        result = task.ended()
+        assert kills.cause(result) == "engine_lost", result
+        assert "run again" in result["msg"]
+        proxy.open()
+        assert kills.succeeded(kills.run("duplicity_backup", job=job))["attached"]
+        assert [run["verb"] for run in watch.runs] == ["backup"]
