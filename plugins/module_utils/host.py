@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, NoSecretPlace
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, LockHeld, NoSecretPlace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
 _TMPFS_CANDIDATES = ("/run", "/dev/shm")
@@ -88,10 +88,24 @@ def run_dir(job: Job, verb: str) -> str:
 
 def prepare(job: Job, verb: str) -> None:
     """Fresh run and temporary directories, and the archive directory. Call under the lock, with nothing running."""
+    _refuse_foreign(job)
     for path in (run_dir(job, verb), job.temp_dir):
         shutil.rmtree(path, ignore_errors=True)
     for path in (run_dir(job, verb), job.temp_dir, job.archive_dir):
         make_private(path)
+
+
+def _refuse_foreign(job: Job) -> None:
+    """Raise LockHeld when a duplicity that is not ours works in the archive directory.
+
+    To be known before ours starts: one that does not get the lock deletes the lock file, and the next one gets in.
+    """
+    path = Path(job.archive_dir, job.name, "lockfile")
+    with suppress(FileNotFoundError), path.open("r+b") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LockHeld(f"Another duplicity holds the lock {path}.", lock=str(path)) from None
 
 
 def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int) -> None:
