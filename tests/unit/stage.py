@@ -75,12 +75,29 @@ class Stage:
     def run_dir(self) -> str:
         return str(self.directory / "run")
 
+    def run_apart(self, job: Job, spec: ContainerSpec, number: int) -> Ran:
+        """Run beside others: with a name, directories and a copy of the archive directory of its own."""
+        place = self.directory / f"apart-{number}"
+        shutil.copytree(job.archive_dir, place / "archive")
+        (place / "tmp").mkdir()
+        (place / "run").mkdir()
+        own = {command.ARCHIVE: place / "archive", command.TEMP: place / "tmp", command.RUN: place / "run"}
+        mounts = tuple(
+            dataclasses.replace(one, source=str(own.get(one.target, Path(one.source)))) for one in spec.mounts
+        )
+        return self._run(dataclasses.replace(spec, job=f"{spec.job}-{number}", mounts=mounts), place / "run")
+
     def run(self, job: Job, spec: ContainerSpec, record_as: str | None = None, **changes: Any) -> Ran:
         """Run to the end and keep the transcript under that name."""
-        spec = dataclasses.replace(spec, **changes)
         for path in (self.run_dir, job.temp_dir, job.archive_dir):
             Path(path).mkdir(parents=True, exist_ok=True)
-        log = Path(self.run_dir, command.LOG_FILE)
+        ran = self._run(dataclasses.replace(spec, **changes), Path(self.run_dir))
+        if record_as:
+            write(record_as, ran)
+        return ran
+
+    def _run(self, spec: ContainerSpec, run_dir: Path) -> Ran:
+        log = run_dir / command.LOG_FILE
         log.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir="/dev/shm") as secrets:
             for name, content in spec.secrets.items():
@@ -88,10 +105,7 @@ class Stage:
             started = datetime.now(timezone.utc)
             done = subprocess.run(_docker(spec, secrets), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         content = log.read_bytes() if log.exists() else b""
-        ran = Ran(spec.verb, done.returncode, done.stdout, content, started, datetime.now(timezone.utc))
-        if record_as:
-            write(record_as, ran)
-        return ran
+        return Ran(spec.verb, done.returncode, done.stdout, content, started, datetime.now(timezone.utc))
 
     def backup(self, record_as: str | None = None, *, full: bool = False, dry_run: bool = False, **changes: Any) -> Ran:
         job = self.job(**changes)
@@ -164,14 +178,14 @@ def _neutral(content: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def stage(lab: S3Lab, name: str, **options: Any) -> Iterator[Stage]:
+def stage(lab: S3Lab, bucket: str, **options: Any) -> Iterator[Stage]:
     """A fresh stage; nothing of it stays."""
     with tempfile.TemporaryDirectory(prefix="permafrost-record-") as directory:
         REPLACED.clear()
         REPLACED[directory.encode()] = b"/srv/stage"
         REPLACED[lab.endpoint_url.encode()] = b"http://s3.example.com"
         REPLACED[f"127.0.0.1:{lab.port}".encode()] = b"s3.example.com"
-        lab.client().create_bucket(Bucket=name)
-        made = Stage(name, lab, Path(directory), options)
+        lab.client().create_bucket(Bucket=bucket)
+        made = Stage(bucket, lab, Path(directory), options)
         made.source.mkdir()
         yield made
