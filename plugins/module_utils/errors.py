@@ -239,7 +239,7 @@ class RestoreIncomplete(PermafrostError):
 class DuplicityFailed(PermafrostError):
     cause = "duplicity_failed"
     meaning = "duplicity ended with an error that this collection does not know."
-    next_step = "Look at result.events and the log file named in the result."
+    next_step = "Look at duplicity.log below the runs directory of the job in job.state_dir, and report it."
 
 
 class PlanDisagrees(PermafrostError):

@@ -24,7 +24,12 @@ def main() -> None:
         _ceiling(s3)
         for data, source in sources.items():
             results = {
-                name: _median([contestants.measure(name, source, s3, f"{data.lower()}{number}-{turn}") for turn in range(options.rounds)])
+                name: _median(
+                    [
+                        contestants.measure(name, source, s3, f"{data.lower()}{number}-{turn}")
+                        for turn in range(options.rounds)
+                    ]
+                )
                 for number, name in enumerate(options.only or contestants.CONTESTANTS)
             }
             _table(data, results)
@@ -50,7 +55,9 @@ def _ceiling(s3: S3Lab) -> None:
     body = bytes(256 * 1024 * 1024)
     started = time.monotonic()
     client.put_object(Bucket="ceiling", Key="large", Body=body)
-    print(f"the server's ceiling: {small:.0f} small PUTs a second, {256 / (time.monotonic() - started):.0f} MiB a second")
+    print(
+        f"the server's ceiling: {small:.0f} small PUTs a second, {256 / (time.monotonic() - started):.0f} MiB a second"
+    )
     for entry in s3.state("ceiling"):
         client.delete_object(Bucket="ceiling", Key=entry["key"])
 

@@ -85,13 +85,13 @@ def ours(stage: Stage) -> Usage:
 
 def same_image(stage: Stage) -> Usage:
     """duplicity in our image with the arguments of our module, without the module: what the module adds."""
-    options = ["--s3-use-deep-archive", "--s3-multipart-chunk-size", "1088", "--concurrency", "2", "--skip-if-no-change"]
-    return _container(stage, image.NAME, [*options, "--numeric-owner"])
+    options = ["--volsize", "256", "--s3-multipart-chunk-size", "320", "--concurrency", "2", "--skip-if-no-change"]
+    return _container(stage, image.NAME, [*options, "--s3-use-deep-archive", "--numeric-owner"])
 
 
 def bare_duplicity(stage: Stage) -> Usage:
     """Stock duplicity with its own gzip and the guide's volume size."""
-    return _container(stage, STOCK_IMAGE, ["--s3-use-deep-archive"])
+    return _container(stage, STOCK_IMAGE, ["--s3-use-deep-archive", "--volsize", "1024"])
 
 
 def _container(stage: Stage, name: str, options: list[str]) -> Usage:
@@ -99,7 +99,7 @@ def _container(stage: Stage, name: str, options: list[str]) -> Usage:
     mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/work", "--tmpfs", "/tmp"]
     keys = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
     run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *keys, name]
-    common = ["--no-encryption", "--volsize", "1024", "--archive-dir", "/work/archive", "--tempdir", "/work"]
+    common = ["--no-encryption", "--archive-dir", "/work/archive", "--tempdir", "/work"]
     target = ["--s3-endpoint-url", stage.s3.endpoint_url, "/source", f"s3://{stage.bucket}/bench"]
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
     environment = _environment(stage, DOCKER_HOST=os.environ["DOCKER_HOST"])
