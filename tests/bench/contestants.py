@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+
 from bench.measure import Usage, container_pids, process
 from lab import image, packages
 from lab.places import COLLECTIONS, LAB

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from lab.s3.client_api import S3Lab
 
 # Every one of these is billed as a PUT (Amazon S3 pricing, "requests").
