@@ -83,10 +83,13 @@ def prepare_home() -> None:
         settings.write(handle)
 
 
-def present(version: str) -> bool:
-    """Whether this machine has that Python, and ansible-core knows it."""
-    name = shutil.which(f"python{version}")
-    return name is not None and not subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode
+def interpreter(version: str) -> str | None:
+    """That Python itself, not a shim before it, if this machine has it."""
+    argv = [f"python{version}", "-c", "import sys; print(sys.executable)"]
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
 
 
 def sanity() -> bool:
@@ -94,9 +97,10 @@ def sanity() -> bool:
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     passed = run("ansible-test", "sanity", "--venv", "--python", own, "--color", "no")
     for version in PYTHONS:
-        if version != own and present(version):
+        found = interpreter(version) if version != own else None
+        if found:
             passed &= run("ansible-test", "sanity", "--test", "import", "--test", "compile", "--color", "no",
-                          "--controller", "origin", "--target-python", f"venv/{version}")  # fmt: skip
+                          "--controller", "origin:python=default", "--target-python", f"{version}@{found}")  # fmt: skip
     ignores = [str(path.relative_to(COPY)) for path in COPY.glob("tests/sanity/ignore*")]
     if ignores:
         print(f"sanity passes without exceptions here, so these must go: {', '.join(ignores)}")
