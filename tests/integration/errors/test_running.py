@@ -1,0 +1,173 @@
+"""What can go wrong while duplicity runs: locks, other verbs, full disks, a busy S3."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+from integration.errors.cases import BACKUP, INFO, PLAN, RESTORE
+from integration.errors.playing import Task, play, refused, results, start, succeeded
+from integration.errors.stage import Stage
+
+
+def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
+    """Until it is true; fails when it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A file system of a few MB."""
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until the file system is full."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+
+
+def locked(lock_file: Path) -> bool:
+    """Whether another process holds duplicity's lock."""
+    if not lock_file.exists():
+        return False
+    with lock_file.open("a") as handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+@contextmanager
+def foreign_duplicity(stage: Stage, archive: Path) -> Iterator[None]:
+    """A duplicity that somebody started by hand in the archive directory of a job, busy with a slow S3."""
+    stage.s3.fault(key_contains="foreign/", kind="latency", seconds=120)
+    client = docker.from_env()
+    command = ["full", "--no-encryption", "--archive-dir", "/archive", "--name", archive.name]
+    command += ["--s3-endpoint-url", stage.s3.endpoint_url, "--s3-region-name", stage.s3.region]
+    container = client.containers.run(
+        stage.image,
+        [*command, "/source", "s3://errors/foreign"],
+        entrypoint=["duplicity"],
+        network_mode="host",
+        detach=True,
+        init=True,
+        environment={"AWS_ACCESS_KEY_ID": stage.s3.access_key, "AWS_SECRET_ACCESS_KEY": stage.s3.secret_key},
+        volumes={str(archive.parent): {"bind": "/archive"}, str(stage.source): {"bind": "/source", "mode": "ro"}},
+    )
+    try:
+        wait_for(lambda: locked(archive / "lockfile"))
+        yield
+    finally:
+        container.remove(force=True)
+        client.close()
+
+
+def test_a_foreign_duplicity_in_the_archive_directory(stage: Stage) -> None:
+    job = stage.job("plain")
+    archive = Path(job["state_dir"], job["name"], "archive", job["name"])
+    (stage.source / "new for the lock").write_text("something to back up")
+    tasks = {
+        "backup": Task(BACKUP, {"job": job}),
+        "check": Task(BACKUP, {"job": job}, check=True),
+        "plan": Task(PLAN, {"job": job}),
+        "restore": Task(RESTORE, {"job": job, "dest": str(stage.dest / "locked")}),
+    }
+    with stage.unchanged(), foreign_duplicity(stage, archive):
+        failed = play(tasks, stage.root)
+    for result in failed.values():
+        refused(result, "lock_held", "Another duplicity", "Wait until it ends, or stop it.")
+    assert succeeded(play({"after": tasks["backup"]}, stage.root)["after"])["changed"]
+
+
+def test_too_little_temporary_space_at_the_start(stage: Stage) -> None:
+    with small_disk(stage.root / "tiny", "2m") as disk, stage.unchanged():
+        job = stage.job("cramped", "plain", temp_dir=str(disk))
+        tasks = {
+            "backup": Task(BACKUP, {"job": {**job, "target": "s3://errors/cramped"}}),
+            "restore": Task(RESTORE, {"job": job, "dest": str(stage.dest / "cramped")}),
+        }
+        for result in play(tasks, stage.root).values():
+            refused(result, "temporary_space", "Temp space has", "point job.temp_dir to a larger file system")
+
+
+def test_a_temporary_directory_that_runs_full(stage: Stage) -> None:
+    with small_disk(stage.root / "filling", "8m") as disk:
+        job = stage.job("filling", temp_dir=str(disk), concurrency=0)
+        stage.s3.fault(operation="PutObject", key_contains="filling/", kind="latency", seconds=2)
+        running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
+        wait_for(lambda: list(disk.glob("permafrost-*/*/*")))
+        fill(disk / "filler")
+        refused(results(running)["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger")
+        (disk / "filler").unlink()
+        stage.s3.clear_faults()
+        seen = play({"info": Task(INFO, {"job": job}), "again": Task(BACKUP, {"job": job})}, stage.root)
+        assert succeeded(seen["info"])["chains"] == []
+        assert seen["info"]["last_success"] is None
+        assert seen["info"]["last_run"]["cause"] == "temporary_space"
+        assert succeeded(seen["again"])["action"] == "full"
+
+
+def test_another_verb_is_refused_while_a_backup_runs_and_told_since_when(stage: Stage, tmp_path: Path) -> None:
+    shutil.copytree(stage.source, tmp_path / "source")
+    vanishing = tmp_path / "source" / "zz vanishes"
+    vanishing.write_text("listed, and gone when duplicity looks at it")
+    job = stage.job("busy", source=str(tmp_path / "source"), concurrency=0)
+    stage.s3.fault(operation="PutObject", key_contains="busy/", kind="latency", seconds=4)
+    running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
+    mark = stage.s3.mark()
+    temporary = Path(job["state_dir"], job["name"], "tmp")
+    wait_for(lambda: temporary.exists() and list(temporary.glob("*/*")))
+    time.sleep(1)
+    vanishing.unlink()
+    others = {
+        "restore": Task(RESTORE, {"job": job, "dest": str(stage.dest / "busy")}),
+        "plan": Task(PLAN, {"job": job}),
+        "info": Task(INFO, {"job": job}),
+    }
+    for result in play(others, stage.root).values():
+        refused(result, "busy", f"The backup of job {job['name']} runs since 20", "docker stop")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["error"]["since"])
+        assert result["error"]["verb"] == "backup"
+    stage.s3.clear_faults()
+    done = succeeded(results(running)["backup"])
+    assert (done["action"], done["unreadable_count"]) == ("full", 0)
+    assert mark <= stage.s3.mark()
+    listing = play({"info": Task(INFO, {"job": job, "files": True, "pattern": "zz*"})}, stage.root)["info"]
+    assert succeeded(listing)["matched_count"] == 0, "it vanished before it was read, so it is not in the backup"
+
+
+def test_a_busy_s3_does_not_end_a_backup_or_a_restore(stage: Stage) -> None:
+    job = stage.job("throttled")
+    mark = stage.s3.mark()
+    for operation, count in (("PutObject", 3), ("ListObjectsV2", 2), ("GetObject", 3)):
+        stage.s3.fault(operation=operation, key_contains=None, kind="503", count=count)
+    tasks = {
+        "backup": Task(BACKUP, {"job": job}),
+        "restore": Task(RESTORE, {"job": job, "dest": str(stage.dest / "throttled")}),
+    }
+    done = play(tasks, stage.root)
+    for result in done.values():
+        succeeded(result)
+    slowed = [entry for entry in stage.s3.requests(mark) if entry["status"] == 503]
+    assert len(slowed) == 8
+    compared = subprocess.run(["diff", "-r", str(stage.source), str(stage.dest / "throttled")], check=False)
+    assert compared.returncode == 0
