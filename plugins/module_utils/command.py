@@ -209,7 +209,13 @@ def _gpg() -> list[str]:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    environment = {"HOME": "/tmp", "AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "12"}
+    environment = {
+        "HOME": "/tmp",
+        "AWS_RETRY_MODE": "standard",
+        "AWS_MAX_ATTEMPTS": "12",
+        # A name that is not UTF-8 must not make Python drop the line that tells of it.
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
     if _plain_http(job):
         environment["AWS_CONFIG_FILE"] = f"{SECRETS}/config"
     if job.credentials:

@@ -20,10 +20,11 @@ from ansible_collections.permafrost.backup.plugins.module_utils.command import C
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS, Job
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+from lab import image
 from lab.s3.client_api import S3Lab
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-IMAGE = os.environ.get("PERMAFROST_IMAGE", "permafrost/duplicity:latest")
+IMAGE = image.NAME
 
 
 def job_params(**changes: Any) -> dict[str, Any]:
