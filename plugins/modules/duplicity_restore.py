@@ -89,7 +89,7 @@ warnings_of_duplicity:
   sample: []
 command:
   description: The command line inside the container. Secrets are never part of it.
-  returned: success
+  returned: success, unless the task attached to a run of an earlier one
   type: list
   elements: str
   sample: [duplicity, restore, --path-to-restore=etc/nginx]
