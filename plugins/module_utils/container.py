@@ -131,12 +131,12 @@ class Engine:
     def _explained(self, spec: ContainerSpec) -> Iterator[None]:
         try:
             yield
-        except self._lost as error:
-            raise EngineLost(f"The engine at {self._job.docker_host} does not answer any longer: {error}.") from error
-        except self._api_error as error:
+        except self._api_error as error:  # first, for it is a RequestException too
             raise EngineRefused(
                 f"The engine refused the container {spec.name}: {error.explanation or error}."
             ) from error
+        except self._lost as error:
+            raise EngineLost(f"The engine at {self._job.docker_host} does not answer any longer: {error}.") from error
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -292,6 +292,8 @@ class Engine:
                 return
             except self._not_found:
                 return  # another task collected it
+            except self._api_error:
+                raise
             except self._lost:
                 now = time.monotonic()
                 if now - asked > _TRY_SECONDS:

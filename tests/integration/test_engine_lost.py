@@ -105,3 +105,12 @@ def test_an_engine_that_stays_away(job: Job, proxy: Proxy) -> None:
         proxy.open()
         assert kills.succeeded(kills.run("duplicity_backup", job=job))["attached"]
         assert [run["verb"] for run in watch.runs] == ["backup"]
+
+
+def test_an_engine_that_refuses(job: Job, proxy: Proxy) -> None:
+    with kills.watched(job["name"]) as watch:
+        result = kills.run("duplicity_backup", job={**job, "network": "no-such-network"})
+        assert kills.cause(result) == "engine_refused"
+        assert "no-such-network" in result["msg"]
+        assert not watch.containers()
+    assert not kills.secrets_of(job["name"])
