@@ -84,21 +84,27 @@ def proxy(job: Job, s3: S3Lab, tmp_path: Path) -> Iterator[Proxy]:
     made.remove()
 
 
-def test_an_engine_that_comes_back(job: Job, proxy: Proxy) -> None:
+def goes_away(proxy: Proxy, s3: S3Lab, watch: kills.Watch, task: kills.ModuleProcess) -> None:
+    """Once duplicity talks to S3 the engine's reply to the start has come: the task waits for the end."""
+    watch.wait_running(task)
+    mark = s3.mark()
+    kills.until(lambda: s3.mark() > mark, "a request of the run")
+    proxy.close()
+
+
+def test_an_engine_that_comes_back(job: Job, s3: S3Lab, proxy: Proxy) -> None:
     with kills.watched(job["name"]) as watch:
         task = kills.ModuleProcess("duplicity_backup", job=job)
-        watch.wait_running(task)
-        proxy.close()
+        goes_away(proxy, s3, watch, task)
         watch.wait_quiet()
         proxy.open()
         assert kills.succeeded(task.ended())["action"] == "full"
 
 
-def test_an_engine_that_stays_away(job: Job, proxy: Proxy) -> None:
+def test_an_engine_that_stays_away(job: Job, s3: S3Lab, proxy: Proxy) -> None:
     with kills.watched(job["name"]) as watch:
         task = kills.ModuleProcess("duplicity_backup", job=job, prelude=IMPATIENT)
-        watch.wait_running(task)
-        proxy.close()
+        goes_away(proxy, s3, watch, task)
         result = task.ended()
         assert kills.cause(result) == "engine_lost", result
         assert "run again" in result["msg"]
