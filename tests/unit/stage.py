@@ -24,7 +24,7 @@ from lab import image
 from lab.s3.client_api import S3Lab
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-IMAGE = image.NAME
+IMAGE = os.environ.get("PERMAFROST_IMAGE", image.NAME)
 
 
 def job_params(**changes: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ RECORDED: dict[str, type[errors.PermafrostError]] = {
     "wrong-passphrase-after-loss": errors.WrongPassphrase,
     "wrong-passphrase-incremental": errors.WrongPassphrase,
     "wrong-passphrase-restore": errors.WrongPassphrase,
+    "wrong-passphrase-status": errors.WrongPassphrase,
 }
 
 

@@ -25,7 +25,8 @@ def test_an_incremental(world: World) -> None:
     assert result["changed"] is True
     assert result["action"] == "incremental"
     assert result["set"]["kind"] == "incremental"
-    assert result["set"]["volumes"] == 2
+    volumes = [key for key in transcript.listing("life") if "duplicity-inc" in key and ".difftar" in key]
+    assert result["set"]["volumes"] == len(volumes) > 1
     assert result["statistics"]["deleted_files"] == 1
     assert result["command"][0] == "duplicity"
     assert result["not_preserved"]["sockets"] == 0
@@ -86,7 +87,7 @@ def test_unreadable_files_fail_the_task_and_are_named(world: World) -> None:
     assert result["failed"] is True
     assert result["error"]["cause"] == "source_unreadable"
     assert result["error"]["unreadable_count"] == result["unreadable_count"] == 3
-    assert [name.rpartition("/")[2] for name in result["unreadable"]] == ["locked", "secret"]
+    assert [name.rpartition("/")[2] for name in result["unreadable"]] == ["locked", "secret", "secret-\\xe9"]
     assert record(world, "last_run")["cause"] == "source_unreadable"
     assert not Path(world.directory, "state", "web01-data", "last_success.json").exists()
 

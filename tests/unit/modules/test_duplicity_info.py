@@ -41,8 +41,9 @@ def test_manifests_that_are_there_need_no_container(world: World) -> None:
 
 
 def test_missing_and_empty_volumes_and_signatures(world: World) -> None:
-    world.drop("vol3.")
-    world.change("vol4.", size_bytes=0)
+    full = next(key for key in world.objects if "duplicity-full." in key).split(".manifest")[0].split(".vol")[0]
+    world.drop(f"{full}.vol3.")
+    world.change(f"{full}.vol4.", size_bytes=0)
     world.drop("full-signatures")
     (chain,) = look(world)["chains"]
     assert chain["missing_count"] == 3
@@ -64,7 +65,7 @@ def test_an_interrupted_set_is_never_complete(world: World) -> None:
 def test_files(world: World) -> None:
     result = look(world, files=True, pattern="awkward/*", limit=3)
     assert len(result["files"]) == 3
-    assert result["matched_count"] == sum(b"\xe9" not in name and name != b"half-\xe6\xb0" for name in NAMES)
+    assert result["matched_count"] == len(NAMES)
     assert result["file_count"] > result["matched_count"]
     assert result["files"][0]["type"] == "reg"
     assert result["files_time"].endswith("Z")
