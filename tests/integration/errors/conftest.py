@@ -24,6 +24,7 @@ def stage(s3_server: S3Lab, image: str, tmp_path_factory: pytest.TempPathFactory
     for result in play(tasks, made.root).values():
         assert succeeded(result)["action"] == "full"
     assert len(made.keys("plain", ".difftar")) == VOLUMES
+    made.copy("plain", "origin")  # stays as it is, for copies
     return made
 
 

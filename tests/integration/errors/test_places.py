@@ -170,5 +170,4 @@ def test_a_restore_that_was_refused_leaves_nothing_beside_its_destination(
     stage: Stage, results: dict[str, Result]
 ) -> None:
     assert results
-    names = sorted(path.name for path in stage.dest.iterdir())
-    assert names == ["dead", "empty", "file", "full", "link", "mount"]
+    assert not [path for path in stage.dest.iterdir() if path.name.startswith(".") or path.name == "new"]

@@ -44,8 +44,9 @@ CASES: dict[str, Case] = {
         f"Of {VOLUMES} volumes that this restore reads, {VOLUMES} are frozen and 0 are thawing: duplicity-full.",
         "Thaw them with glacier_restore",
     ),
-    "frozen, no such path": expect(
-        restored("frozen", "new", path="part 9"), "path_not_in_backup", "'part 9' is not in"
+    "frozen, no such path": expect(restored("frozen", "new", path="part 9"), "path_not_in_backup", "part 9 not found"),
+    "frozen, no such path in a volume": expect(
+        restored("frozen", "new", path="part 1/no"), "path_not_in_backup", "'part 1/no' is not in the backup of 20"
     ),
     "one frozen, restore": expect(
         restored("frozen-one", "new"), "volumes_frozen", "1 are frozen and 0 are thawing", ".vol2.difftar"
@@ -79,9 +80,9 @@ CASES: dict[str, Case] = {
 @pytest.fixture(scope="module")
 def spoilt(stage: Stage) -> Stage:
     """Copies of the good backup, each spoilt in one way in its second volume."""
-    stage.copy("plain", "frozen", "DEEP_ARCHIVE")
+    stage.copy("origin", "frozen", "DEEP_ARCHIVE")
     for prefix in SPOILT:
-        stage.copy("plain", prefix)
+        stage.copy("origin", prefix)
     missing, empty, damaged, frozen = (stage.keys(prefix, ".vol2.")[0] for prefix in SPOILT)
     stage.client.delete_object(Bucket=BUCKET, Key=missing)
     stage.put(empty, b"")
