@@ -24,6 +24,8 @@ options:
       source:
         description:
           - The directory to back up, an absolute path. Needed by backups only.
+          - What the collection keeps below it (secrets, O(job.state_dir), O(job.temp_dir)) is left out, and with V(/)
+            also /proc and /sys.
         type: path
       target:
         description:
@@ -100,7 +102,8 @@ options:
             type: str
       credentials:
         description:
-          - A key pair for S3. Without it the container looks for the role of the instance or task.
+          - A key pair for S3. Without it the role of the instance or task counts. Profiles and environment variables of
+            this host do not reach the container.
         type: dict
         suboptions:
           access_key:
@@ -144,7 +147,7 @@ options:
       state_dir:
         description:
           - Where the archive directory, run logs and records of all jobs lie, each in a directory of its name.
-          - A backup without its archive directory makes new manifests and signatures known again from the bucket.
+          - When the archive directory is lost, manifests and signatures are fetched from the bucket again.
         type: path
         default: /var/lib/permafrost
       temp_dir:

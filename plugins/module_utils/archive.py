@@ -8,6 +8,7 @@ I/O; what the facts mean is decided by manifest.py, glacier.py, log.py and diagn
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from functools import cached_property
@@ -16,7 +17,8 @@ from pathlib import Path
 from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, glacier, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
-    DuplicityFailed,
+    EncryptionMismatch,
+    ManifestUnreadable,
     PathNotInBackup,
     PermafrostError,
     PlanDisagrees,
@@ -67,10 +69,10 @@ class Archive:
 
     def failure(self, finished: Finished, run: log.Run) -> PermafrostError:
         """The error of a failed run. duplicity names a wrong passphrase in many ways, and gpg in one: ask it."""
-        if self.job.encrypted:
+        if self.job.encrypted or re.search("gpg|GPG", finished.output):
             try:
                 self.check_passphrase(self.listing())
-            except WrongPassphrase as error:
+            except (EncryptionMismatch, WrongPassphrase) as error:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
@@ -88,27 +90,52 @@ class Archive:
 
     def manifests(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume]]:
         """The volumes that the manifests of ``sets`` list. The container brings what the host does not have yet."""
-        local = host.local_manifests(self.job)
-        if any(one.manifest_stem not in local for one in sets):
+        self.forget_finished_parts(sets)
+        self._drop_unusable(sets)
+        if any(volumes is None for volumes in self._local(sets).values()):
             self.succeed(command.fetch_metadata(self.job, host.run_dir(self.job, "info")))
-            local = host.local_manifests(self.job)
-        lacking = [one.manifest_stem for one in sets if one.manifest_stem not in local]
+        read = self._local(sets)
+        lacking = [stem for stem, volumes in read.items() if volumes is None]
         if lacking:
             # duplicity only warns of a manifest that it cannot read, and goes on without it.
             self.check_passphrase(self.listing())
-            raise DuplicityFailed(f"These manifests could not be read: {_some(lacking)}.", manifests=lacking)
-        return {one.manifest_stem: manifest.parse_manifest(local[one.manifest_stem]) for one in sets}
+            raise ManifestUnreadable(f"These manifests are not whole: {_some(lacking)}.", manifests=lacking)
+        return {stem: volumes or [] for stem, volumes in read.items()}
+
+    def forget_finished_parts(self, sets: list[manifest.BackupSet]) -> None:
+        """A run that was killed once its manifest was in the bucket leaves local parts of a set that is complete.
+
+        duplicity would take the set for an interrupted one, and never fetch its manifest.
+        """
+        complete = {f"{one.manifest_stem}.part" for one in sets}
+        with host.locked(self.job, "info"):
+            self.engine.refuse_others(command.fetch_metadata(self.job, host.run_dir(self.job, "info")))
+            if complete & set(host.partial_manifests(self.job)):
+                host.forget_partial(self.job)
+
+    def _local(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume] | None]:
+        local = host.local_manifests(self.job)
+        return {one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one) for one in sets}
+
+    def _drop_unusable(self, sets: list[manifest.BackupSet]) -> None:
+        """Make duplicity fetch anew what was cut off on this host: it would believe the local copy."""
+        for stem, volumes in self._local(sets).items():
+            if volumes is None:
+                host.forget_manifest(self.job, stem)
 
     def check_passphrase(self, listing: dict[str, glacier.S3Object]) -> None:
         """Raise WrongPassphrase unless the job's passphrase opens the newest manifest of the bucket.
 
         duplicity itself never reads one before a full, and would start a chain that the old passphrase does not open.
         """
-        if not self.job.encrypted:
-            return
         sets = [one for chain in manifest.collect(listing).chains for one in chain.sets]
         newest = max(sets, key=lambda one: one.end, default=None)
-        if newest is None or not (newest.manifest or "").endswith(".gpg"):
+        if newest is None:
+            return
+        if str(newest.manifest).endswith(".gpg") != self.job.encrypted:
+            mode, found = ("symmetric", "not encrypted") if self.job.encrypted else ("none", "encrypted")
+            raise EncryptionMismatch(f"{newest.manifest} is {found}, and the job's encryption.mode is {mode}.")
+        if not self.job.encrypted:
             return
         content = self.bucket.read(self.job.key_prefix + str(newest.manifest))
         spec = command.open_manifest(self.job, host.run_dir(self.job, "passphrase"), "manifest.gpg")
@@ -132,6 +159,8 @@ class Archive:
         listing = self.listing()
         sets = manifest.sets_at(manifest.collect(listing), time)
         chosen = sets[-1].end
+        self.forget_finished_parts(sets)
+        self._drop_unusable(sets)
         spec = command.restore_dry_run(self.job, host.run_dir(self.job, "plan"), path=path, time=chosen)
         finished, run = self.run(spec)
         if run.required_volumes is None:
@@ -139,9 +168,7 @@ class Archive:
             if not isinstance(error, VolumesMissing):
                 raise error
         needed = manifest.needed_volumes(sets, self.manifests(sets), manifest.path_index(path))
-        missing = [
-            one.name or one.described_as for one in needed if one.name is None or not listing[one.name].size_bytes
-        ]
+        missing = glacier.missing_volumes(needed, listing)
         if missing:
             raise VolumesMissing(f"The bucket lacks {len(missing)} volumes: {_some(missing)}.", volumes=missing)
         if sorted(run.required_volumes or []) != sorted(str(one.name) for one in needed):

@@ -59,8 +59,10 @@ def _preflight(archive: Archive, check_mode: bool) -> None:
         raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
     if not source.is_dir():
         raise BadInput(f"The source {source} is not a directory.")
-    archive.check_passphrase(archive.listing())
+    listing = archive.listing()
+    archive.check_passphrase(listing)
     if not check_mode:
+        archive.forget_finished_parts([one for chain in manifest.collect(listing).chains for one in chain.sets])
         resuming.settle(archive.job)
 
 
@@ -87,7 +89,8 @@ def _predicted(archive: Archive, finished: Finished, run: log.Run, result: dict[
         raise archive.failure(finished, run)
     full = result["command"][1] == "full" or run.full or not run.last_full
     result["action"] = "full" if full else "incremental"
-    result["changed"] = full or run.resumed or run.statistics.get("delta_entries", 0) > 0
+    stores = run.statistics.get("delta_entries", 0) > 0 or not archive.job.skip_if_no_change
+    result["changed"] = full or run.resumed or stores
     if not result["changed"]:
         result["action"] = "skipped"
     return result
@@ -109,7 +112,7 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
 
 def _unreadable(job: Job, run: log.Run) -> list[str]:
     """Names relative to the source: duplicity's are, or begin with the source's place in the container."""
-    place = f"{command.SOURCE}{job.source}/"
+    place = f"{command.SOURCE}{str(job.source).rstrip('/')}/"
     return [log.shown(name[len(place) :] if name.startswith(place) else name) for name in run.unreadable]
 
 

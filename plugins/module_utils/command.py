@@ -9,6 +9,7 @@ files below ``SECRETS``, never arguments or environment.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,6 +27,8 @@ RESTORE = "/permafrost/restore"
 SECRETS = "/run/secrets"
 CA_BUNDLE = "/permafrost/ca.pem"
 LOG_FILE = "duplicity.log"
+# Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
+SECRET_HOMES = ("/run/permafrost", "/dev/shm/permafrost")
 
 LABEL_JOB = "permafrost.backup.job"
 LABEL_VERB = "permafrost.backup.verb"
@@ -75,10 +78,12 @@ class ContainerSpec:
     def identity(self) -> str:
         """Tasks of equal identity do the same work: the later one attaches to the run of the earlier.
 
-        A backup is a backup of its job, whatever its options; anything else must be the very same command.
+        Backups do when they are of the same source to the same target, whatever the other options; anything else must
+        be the very same command.
         """
         if self.verb == "backup":
-            return self.verb
+            kind, source, url = self.argv[1], self.argv[-2], self.argv[-1]
+            return hashlib.sha256("\0".join((kind, source, url)).encode("utf-8", "surrogateescape")).hexdigest()
         mounts = [f"{mount.source}:{mount.target}" for mount in self.mounts]
         return hashlib.sha256("\0".join((*self.argv, *mounts)).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -88,18 +93,28 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
     if job.source is None:
         raise BadInput("job.source is missing: there is nothing to back up.")
     # The host's path is part of the container's, so that duplicity itself notices when the source is another one.
-    source = SOURCE + job.source
+    source = SOURCE + job.source.rstrip("/")
     argv = [
         *(["full"] if full else ["backup", "--full-if-older-than", job.full_if_older_than]),
         *_common(job),
         *_CLASS_FLAG[job.storage_class],
         *_storing(job),
         *(["--skip-if-no-change"] if job.skip_if_no_change else []),
+        *_own_places(job, job.source.rstrip("/")),
         *(["--dry-run"] if dry_run else []),
         source,
         job.url,
     ]
     return _spec(job, "check" if dry_run else "backup", run_dir, argv, mounts=[Mount(job.source, source)])
+
+
+def _own_places(job: Job, source: str) -> list[str]:
+    """Exclude what is below the source and must not be in a backup of it: secrets, the archive, the kernel's trees."""
+    kernel = ["/proc", "/sys"] if not source else []
+    places = [*SECRET_HOMES, job.state_dir, job.temp_dir, *kernel]
+    inside = [place for place in places if place.startswith(f"{source}/")]
+    # duplicity takes a shell pattern.
+    return [word for place in inside for word in ("--exclude", SOURCE + re.sub(r"([*?\[])", r"[\1]", place))]
 
 
 def fetch_metadata(job: Job, run_dir: str) -> ContainerSpec:

@@ -61,7 +61,6 @@ class Finished:
     """
 
     exit_code: int
-    out_of_memory: bool
     output: str
     log_file: str
     started: datetime
@@ -149,10 +148,12 @@ class Engine:
         for found in self._of_job(spec.job):
             verb = found["Config"]["Labels"].get(LABEL_VERB, "")
             alive = found["State"]["Running"]
+            if alive and not self._same_place(found):
+                raise self._busy(found)
             if alive and verb not in LASTING:
                 self._remove(found["Id"])  # its task is gone, or it would hold the lock
                 continue
-            if alive and (verb != spec.verb or not self._same_place(found)):
+            if alive and verb != spec.verb:
                 raise self._busy(found)
             if alive:
                 running.add(verb)
@@ -319,7 +320,6 @@ class Engine:
         started, finished = _time(result["StartedAt"]), _time(result["FinishedAt"])
         return Finished(
             exit_code=result["ExitCode"],
-            out_of_memory=bool(result["OOMKilled"]),
             output=result["output"],
             log_file=host.kept_log(self._job, spec.verb, current.container),
             started=started.replace(microsecond=0),

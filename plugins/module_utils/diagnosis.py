@@ -25,6 +25,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"not found in archive", errors.PathNotInBackup),
     (None, r"No (?:backup|signature) chains found", errors.NoBackup),
     (None, r"NoSuchBucket|bucket .* does not exist", errors.BucketMissing),
+    (None, r"NoCredentialsError|Unable to locate credentials", errors.AccessRefused),
     (None, r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|\b403\b|ExpiredToken", errors.AccessRefused),
     (
         None,

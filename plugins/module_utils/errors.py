@@ -212,6 +212,20 @@ class WrongPassphrase(PermafrostError):
     next_step = "Give the passphrase that the chain was made with; a new one needs a new key prefix."
 
 
+class EncryptionMismatch(PermafrostError):
+    cause = "encryption_mismatch"
+    meaning = (
+        "A chain is encrypted as a whole or not at all; a mixture would look safer than it is. Nothing was started."
+    )
+    next_step = "Correct job.encryption, or give the job a new key prefix in job.target for a chain of the other kind."
+
+
+class ManifestUnreadable(PermafrostError):
+    cause = "manifest_unreadable"
+    meaning = "What a set holds is known from its manifest only, so nothing was thawed or restored."
+    next_step = "Restore an older version of the manifest object, or choose a time before its set."
+
+
 class SourceMismatch(PermafrostError):
     cause = "source_mismatch"
     meaning = "The chain at this target was made from another source directory or host name. Nothing was written."

@@ -7,12 +7,13 @@ Pure. Rules: Amazon S3 User Guide, "Understanding archive retrieval options" and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import TierUnavailable
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import NeededVolume
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
 STORAGE_CLASSES = ("STANDARD", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
@@ -23,8 +24,6 @@ TIER_HOURS = {
     "GLACIER": {"Expedited": 5 / 60, "Standard": 5.0, "Bulk": 12.0},
     "DEEP_ARCHIVE": {"Standard": 12.0, "Bulk": 48.0},
 }
-# A thaw can only be made faster: a second request with a faster tier upgrades it.
-_SPEED = {"Bulk": 0, "Standard": 1, "Expedited": 2}
 
 READY, THAWED, THAWING, FROZEN, MISSING = "ready", "thawed", "thawing", "frozen", "missing"
 # What a restore can read now: never frozen, or thawed.
@@ -125,11 +124,19 @@ def check_tier(tier: str, volumes: Iterable[PlannedObject]) -> None:
             )
 
 
-def is_faster(tier: str, than: str) -> bool:
-    return _SPEED[tier] > _SPEED[than]
-
-
 def longest_hours(tier: str, volumes: Iterable[PlannedObject]) -> float:
-    """The upper bound of the wait for what is not readable yet, in hours; 0 when nothing is to be thawed."""
-    waiting = [volume for volume in volumes if volume.state in (FROZEN, THAWING)]
-    return max((TIER_HOURS[volume.storage_class or ""][tier] for volume in waiting), default=0.0)
+    """The upper bound of the wait for what is not readable yet, in hours; 0 when nothing is to be thawed.
+
+    S3 does not tell with which tier a running thaw was asked for, so it counts as the slowest.
+    """
+    return max((_hours(tier, volume) for volume in volumes if volume.state in (FROZEN, THAWING)), default=0.0)
+
+
+def _hours(tier: str, volume: PlannedObject) -> float:
+    hours = TIER_HOURS[volume.storage_class or ""]
+    return hours[tier] if volume.state == FROZEN else max(hours.values())
+
+
+def missing_volumes(needed: Iterable[NeededVolume], listing: Mapping[str, S3Object]) -> list[str]:
+    """Names of the needed volumes that the bucket lacks, or holds without a byte."""
+    return [one.name or one.described_as for one in needed if one.name is None or not listing[one.name].size_bytes]

@@ -20,11 +20,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE
+from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, SECRET_HOMES
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, LockHeld, NoSecretPlace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
-_TMPFS_CANDIDATES = ("/run", "/dev/shm")
 # The lock is held while a task looks, checks and starts, and during short runs (a plan, a listing).
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.05
@@ -129,7 +128,7 @@ def kept_result(job: Job, verb: str, container: str) -> dict[str, Any] | None:
     """What ``keep_result`` kept of the run in this container, or None."""
     try:
         result: dict[str, Any] = json.loads((_kept(job, verb, container) / _RESULT).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return result
 
@@ -176,10 +175,10 @@ def secrets_dir(job: Job, verb: str) -> Path:
 def _secrets_home() -> Path:
     rows = [line.split() for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()]
     mounted = {row[1]: row[2] for row in rows}
-    for candidate in _TMPFS_CANDIDATES:
-        if mounted.get(candidate) in ("tmpfs", "ramfs"):
-            return Path(candidate, "permafrost")
-    raise NoSecretPlace(f"Neither {' nor '.join(_TMPFS_CANDIDATES)} is a tmpfs.")
+    for home in map(Path, SECRET_HOMES):
+        if mounted.get(str(home.parent)) in ("tmpfs", "ramfs"):
+            return home
+    raise NoSecretPlace("Neither /run nor /dev/shm is a tmpfs.")
 
 
 def write_secrets(job: Job, verb: str, files: dict[str, str]) -> str:
@@ -226,6 +225,11 @@ def local_manifests(job: Job) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.glob("duplicity-*.manifest")}
 
 
+def forget_manifest(job: Job, name: str) -> None:
+    """Take a local copy of a manifest away; the one in the bucket stays."""
+    Path(job.archive_dir, job.name, name).unlink(missing_ok=True)
+
+
 def partial_manifests(job: Job) -> dict[str, bytes]:
     """The manifests of interrupted backups in the archive directory, by file name."""
     directory = Path(job.archive_dir, job.name)
@@ -243,14 +247,17 @@ def write_record(job: Job, name: str, record: dict[str, Any]) -> None:
     with locked(job, "record", wait_seconds=None):
         final = Path(job.state_dir, f"{name}.json")
         draft = final.with_suffix(".json.new")
-        draft.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as handle:
+            json.dump(record, handle, indent=1, sort_keys=True)
+            handle.flush()
+            os.fsync(handle.fileno())
         draft.replace(final)
 
 
 def read_record(job: Job, name: str) -> dict[str, Any] | None:
-    """The record, or None when there is none yet."""
-    path = Path(job.state_dir, f"{name}.json")
-    if not path.exists():
+    """The record, or None when there is none yet, or one that a power failure cut off."""
+    try:
+        record: dict[str, Any] = json.loads(Path(job.state_dir, f"{name}.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record

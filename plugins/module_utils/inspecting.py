@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, missing_volumes
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
 
@@ -61,7 +61,7 @@ def _chain_facts(
     sets = []
     for one in chain.sets:
         needed = manifest.needed_volumes([one], manifests, ())
-        missing = [v.name or v.described_as for v in needed if v.name is None or not listing[v.name].size_bytes]
+        missing = missing_volumes(needed, listing)
         if one.signature is None:
             missing.append(one.manifest_stem.replace(".manifest", " signatures"))
         sets.append({**set_facts(one, listing), "missing": missing})

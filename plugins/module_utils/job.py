@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, BadTime
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
 
@@ -139,9 +139,9 @@ class Job:
             full_if_older_than=_interval(params),
             skip_if_no_change=params["skip_if_no_change"],
             on_unreadable=params["on_unreadable"],
-            passphrase=_passphrase(params["encryption"]),
-            credentials=Credentials(**params["credentials"]) if params["credentials"] else None,
-            endpoint_url=_endpoint(params["endpoint_url"]),
+            passphrase=_passphrase(params),
+            credentials=checked_credentials(params["credentials"]),
+            endpoint_url=checked_endpoint(params["endpoint_url"]),
             region=params["region"],
             ca_bundle=_absolute(params, "ca_bundle") if params["ca_bundle"] else None,
             image=params["image"],
@@ -160,6 +160,9 @@ def parse_target(target: str) -> tuple[str, str]:
         raise BadInput(
             f"'{target}' is no target: s3://bucket/prefix is wanted, with a key prefix, so that no two jobs share one."
         )
+    # duplicity takes its target apart as a URL, and would store under another prefix.
+    if re.search(r"[?#%\x00-\x1f\x7f]", target):
+        raise BadInput(f"The target '{target}' holds '?', '#', '%' or a control character: choose another prefix.")
     parts = [part for part in match["prefix"].split("/") if part]
     return match["bucket"], "/".join(parts)
 
@@ -189,26 +192,46 @@ def _chunk(params: Mapping[str, Any]) -> int:
 
 def _interval(params: Mapping[str, Any]) -> str:
     text: str = params["full_if_older_than"]
-    interval(text)
+    try:
+        interval(text)
+    except BadTime:
+        raise BadInput(f"job.full_if_older_than '{text}' is not an interval such as 4W, 30D or 1M.") from None
     return text
 
 
-def _passphrase(encryption: Mapping[str, Any]) -> str | None:
+def _passphrase(params: Mapping[str, Any]) -> str | None:
+    encryption = params["encryption"]
     if encryption["mode"] == "none":
         if encryption["passphrase"]:
             raise BadInput("job.encryption has a passphrase, but mode none: nothing would be encrypted.")
         return None
     passphrase: str = encryption["passphrase"]
     # gpg --passphrase-file reads the first line only: a longer passphrase would silently be cut there.
-    if not passphrase or "\n" in passphrase or "\r" in passphrase:
-        raise BadInput("job.encryption.passphrase is empty or has more than one line.")
+    if not passphrase or re.search(r"[\n\r\0]", passphrase):
+        raise BadInput("job.encryption.passphrase is empty, has more than one line or holds a NUL.")
+    # Ansible masks it wherever it occurs in a result: keys of a plan would be unusable.
+    if any(passphrase in str(params[option]) for option in ("name", "source", "target")):
+        raise BadInput(
+            "job.encryption.passphrase is part of the job's name, source or target, so anybody could guess it."
+        )
     return passphrase
 
 
-def _endpoint(url: str | None) -> str | None:
-    if url and not re.match(r"https?://[^/\s]+/?\Z", url):
-        raise BadInput(f"job.endpoint_url '{url}' is not a URL such as https://s3.example.com.")
+def checked_endpoint(url: str | None) -> str | None:
+    """The endpoint_url option. A user part would be a secret in an argv, so the message does not repeat it either."""
+    if url and not re.match(r"https?://[^/\s@?#]+/?\Z", url):
+        raise BadInput("endpoint_url is not a plain URL such as https://s3.example.com, without user, path or query.")
     return url
+
+
+def checked_credentials(options: Mapping[str, Any] | None) -> Credentials | None:
+    """The credentials option: nothing that would begin a new line in a credentials file or a header."""
+    if not options:
+        return None
+    for name, value in options.items():
+        if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value):
+            raise BadInput(f"credentials.{name} is empty, or holds a blank, a line break or a character beyond ASCII.")
+    return Credentials(**options)
 
 
 def _docker_host(url: str) -> str:

@@ -120,6 +120,20 @@ def parse_manifest(content: bytes) -> list[Volume]:
     return [volumes[number] for number in sorted(volumes) if number <= latest]
 
 
+def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume] | None:
+    """The volumes of a set's manifest, or None when the manifest is absent or was cut off.
+
+    A local copy may be short after a full disk or a power failure; duplicity would believe it and restore a part.
+    """
+    try:
+        volumes = parse_manifest(content or b"")
+    except (KeyError, IndexError, ValueError):
+        return None
+    numbers = [volume.number for volume in volumes]
+    whole = bool(numbers) and numbers == list(range(1, len(numbers) + 1))
+    return volumes if whole and numbers[-1] >= max(backup_set.volumes, default=0) else None
+
+
 def _parse_volume(block: bytes) -> Volume:
     lines = block.split(b"\n")
     fields: dict[bytes, list[bytes]] = {}

@@ -46,7 +46,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     dest = Path(_destination(params["dest"]))
     _require_free(dest)
     archive = Archive(job)
-    staging = dest.parent / f".{dest.name}.permafrost-restore"
+    staging = dest.parent / f".{dest.name}.{job.name}.permafrost-restore"
 
     def restore_of(time: datetime) -> command.ContainerSpec:
         return command.restore(job, host.run_dir(job, "restore"), path=path, time=time, into=str(staging))
@@ -63,6 +63,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     if check_mode:
         result["plan"] = _readable_plan(archive, path, chosen).to_result()
+        archive.require_path(path, chosen)
         return result
 
     def before() -> None:
@@ -145,7 +146,7 @@ def _put_in_place(job: Job, finished: Finished, staging: Path, dest: Path) -> No
 
 def _move_in(restored: Path, dest: Path) -> None:
     """One rename on one file system; an empty directory that was there gives way."""
-    if dest.is_dir() and not restored.is_dir():
+    if dest.is_dir() and (restored.is_symlink() or not restored.is_dir()):
         with contextlib.suppress(FileNotFoundError):
             dest.rmdir()
     restored.rename(dest)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
@@ -42,7 +43,7 @@ def changed(source: str, last: tuple[bytes, ...], since: datetime) -> bool:
 
 def _up_to(top: bytes, last: tuple[bytes, ...]) -> Iterator[os.stat_result]:
     # ctime counts, since anybody may set mtime; what was deleted or renamed shows in its directory's.
-    yield os.lstat(top)
+    yield Path(os.fsdecode(top)).stat()  # a source may be a symlink, and the directory behind it counts
     pending: list[tuple[bytes, tuple[bytes, ...]]] = [(top, ())]
     while pending:
         directory, index = pending.pop()

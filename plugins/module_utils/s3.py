@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     AccessRefused,
     BackendFailed,
+    BadInput,
     BucketMissing,
     EndpointUnreachable,
     MissingLibrary,
@@ -59,6 +61,8 @@ class Bucket:
             from botocore.config import Config
         except ImportError as error:
             raise MissingLibrary(f"The Python library boto3 cannot be imported: {error}.", library="boto3") from error
+        if ca_bundle and not Path(ca_bundle).is_file():
+            raise BadInput(f"The ca_bundle {ca_bundle} is not a file on this host.")
         self.name = name
         self._where = endpoint_url or "Amazon S3"
         self._exceptions = exceptions
@@ -100,7 +104,7 @@ class Bucket:
             return content
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
-        """Ask for a thaw, or a faster one; ``days`` is how long the copy stays. Returns one of the four states."""
+        """Ask for a thaw; ``days`` is how long the copy stays. Returns one of the four states."""
         request = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
         try:
             with self._explained("thaw", key):
@@ -116,17 +120,18 @@ class Bucket:
         try:
             yield
         except exceptions.ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _RESTORE_STATES and action == "thaw":
-                raise _Reply(_RESTORE_STATES[code]) from None
-            if code in ("NoSuchBucket", "404") and key is None:
-                what = f"The bucket {self.name} does not exist at {self._where}."
-                raise BucketMissing(what, bucket=self.name) from None
-            if code in _REFUSED:
-                raise AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code) from None
-            raise BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code) from None
-        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+            raise self._refused(error, what, error.response["Error"]["Code"]) from None
+        except (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+            exceptions.ProfileNotFound,
+        ) as error:
             raise AccessRefused(f"There are no AWS credentials on this host: {error}.", code="NoCredentials") from None
+        except exceptions.ParamValidationError as error:
+            raise BadInput(
+                f"S3 cannot be asked to {what} in bucket '{self.name}': {' '.join(str(error).split())}"
+            ) from None
         except (
             exceptions.ConnectionError,
             exceptions.HTTPClientError,
@@ -134,8 +139,18 @@ class Bucket:
             exceptions.InvalidRegionError,
         ) as error:
             raise EndpointUnreachable(f"{self._where} cannot be reached: {error}.") from None
-        except ValueError as error:  # botocore's "Invalid endpoint"
+        except (exceptions.BotoCoreError, ValueError) as error:  # such as botocore's "Invalid endpoint"
             raise EndpointUnreachable(f"{self._where} cannot be reached: {error}.") from None
+
+    def _refused(self, error: Exception, what: str, code: str) -> Exception:
+        """What a reply of S3 that is an error stands for."""
+        if code in _RESTORE_STATES and what.startswith("thaw "):
+            return _Reply(_RESTORE_STATES[code])
+        if code in ("NoSuchBucket", "404") and what == "list":
+            return BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name)
+        if code in _REFUSED:
+            return AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code)
+        return BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code)
 
 
 class _Reply(Exception):

@@ -17,22 +17,30 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import glacier
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BackendFailed,
     BadInput,
+    EndpointUnreachable,
     PermafrostError,
     ThawIncomplete,
     ThawTimeout,
     VolumesMissing,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.job import Credentials
+from ansible_collections.permafrost.backup.plugins.module_utils.job import (
+    checked_credentials,
+    checked_endpoint,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import ACCEPTED, NO_CAPACITY, Bucket
 
 _WORKERS = 16
+_MAX_DAYS = 3650
+# So many looks in a row may fail while waiting: a wait of two days must outlast an hour without a network.
+_FAILED_LOOKS = 20
 
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Thaw the named objects, and wait for them when asked to."""
-    if params["days"] < 1 or params["poll_interval"] < 1 or params["wait_timeout"] < 0:
-        raise BadInput("days and poll_interval are at least 1, wait_timeout at least 0.")
+    if not 1 <= params["days"] <= _MAX_DAYS or params["poll_interval"] < 1 or params["wait_timeout"] < 0:
+        raise BadInput(f"days is 1 to {_MAX_DAYS}, poll_interval at least 1, wait_timeout at least 0.")
     keys = list(dict.fromkeys(params["keys"]))
     bucket = _bucket(params)
     plan = _look(bucket, keys)
@@ -57,8 +65,8 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 def _bucket(params: dict[str, Any]) -> Bucket:
     return Bucket(
         params["bucket"],
-        credentials=Credentials(**params["credentials"]) if params["credentials"] else None,
-        endpoint_url=params["endpoint_url"],
+        credentials=checked_credentials(params["credentials"]),
+        endpoint_url=checked_endpoint(params["endpoint_url"]),
         region=params["region"],
         ca_bundle=params["ca_bundle"],
         connections=_WORKERS,
@@ -66,12 +74,21 @@ def _bucket(params: dict[str, Any]) -> Bucket:
 
 
 def _look(bucket: Bucket, keys: list[str]) -> glacier.Plan:
-    """States by listing what the keys have in common: one request for 1,000 objects, where HEAD would be one each."""
-    # Of all strings the first and the last in order have the shortest prefix in common.
-    first, last = min(keys, default=""), max(keys, default="")
-    common = next((at for at, (one, two) in enumerate(zip(first, last)) if one != two), min(len(first), len(last)))
-    listing = bucket.list(first[:common]) if keys else {}
+    """States by listing, directory by directory: one request for 1,000 objects, where HEAD would be one each."""
+    directories: dict[str, list[str]] = {}
+    for key in keys:
+        directories.setdefault(key.rpartition("/")[0], []).append(key)
+    listing: dict[str, glacier.S3Object] = {}
+    for together in directories.values():
+        listing.update(bucket.list(_common_prefix(together)))
     return glacier.make_plan(bucket.name, [(key, None) for key in keys], listing, datetime.now(timezone.utc))
+
+
+def _common_prefix(keys: list[str]) -> str:
+    # Of all strings the first and the last in order have the shortest prefix in common.
+    first, last = min(keys), max(keys)
+    common = next((at for at, (one, two) in enumerate(zip(first, last)) if one != two), min(len(first), len(last)))
+    return first[:common]
 
 
 def _request(bucket: Bucket, keys: list[str], params: dict[str, Any], result: dict[str, Any]) -> None:
@@ -106,13 +123,40 @@ def _asking(bucket: Bucket, tier: str, days: int) -> Callable[[str], str | Perma
 def _wait(bucket: Bucket, keys: list[str], params: dict[str, Any], result: dict[str, Any]) -> glacier.Plan:
     """Poll by listing until all is readable. wait_timeout 0 waits for as long as it takes."""
     deadline = time.monotonic() + params["wait_timeout"] if params["wait_timeout"] else None
+    thawed: set[str] = set()
     while True:
-        plan = _look(bucket, keys)
+        plan = _look_patiently(bucket, keys, params["poll_interval"])
         if plan.ready:
             return plan
+        result["plan"] = plan.to_result()
+        _require_hope(plan, thawed, result)
+        thawed.update(plan.keys(glacier.THAWED))
         if deadline is not None and time.monotonic() >= deadline:
             left = len(plan.keys(glacier.THAWING, glacier.FROZEN))
             error = ThawTimeout(f"{left} of {len(keys)} objects are not thawed after {params['wait_timeout']} seconds.")
-            error.result = {**result, "plan": plan.to_result()}
+            error.result = result
             raise error
         time.sleep(params["poll_interval"])
+
+
+def _look_patiently(bucket: Bucket, keys: list[str], poll_interval: int) -> glacier.Plan:
+    for _turn in range(_FAILED_LOOKS):
+        try:
+            return _look(bucket, keys)
+        except (BackendFailed, EndpointUnreachable):
+            time.sleep(poll_interval)
+    return _look(bucket, keys)
+
+
+def _require_hope(plan: glacier.Plan, thawed: set[str], result: dict[str, Any]) -> None:
+    """Raise when waiting longer is in vain: an object is gone, or its copy expired while others were thawing."""
+    error: PermafrostError | None = None
+    gone, expired = plan.keys(glacier.MISSING), [key for key in plan.keys(glacier.FROZEN) if key in thawed]
+    if gone:
+        error = VolumesMissing(f"{len(gone)} objects vanished while waiting: {', '.join(gone[:5])}.", volumes=gone)
+    elif expired:
+        what = f"The copies of {len(expired)} objects expired while others were thawing, so more days are needed."
+        error = ThawIncomplete(what, expired=expired)
+    if error:
+        error.result = result
+        raise error

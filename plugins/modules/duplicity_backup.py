@@ -60,7 +60,7 @@ EXAMPLES = r"""
 RETURN = r"""
 action:
   description: What the run was, V(full), V(incremental), or V(skipped) when nothing had changed.
-  returned: success, except in check mode
+  returned: success
   type: str
   sample: incremental
 resumed:

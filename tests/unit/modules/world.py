@@ -102,7 +102,6 @@ class FakeEngine:
             self._restore(spec)
         return Finished(
             exit_code=recorded.exit_code,
-            out_of_memory=False,
             output=recorded.facts["output"],
             log_file=str(log),
             started=datetime.fromisoformat(recorded.facts["started"]),
