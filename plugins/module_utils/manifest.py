@@ -130,7 +130,8 @@ def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume]
     except (KeyError, IndexError, ValueError):
         return None
     numbers = [volume.number for volume in volumes]
-    whole = bool(numbers) and numbers == list(range(1, len(numbers) + 1))
+    in_order = bool(numbers) and numbers == list(range(1, len(numbers) + 1))
+    whole = in_order and (content or b"").endswith(b"\n")  # else the last path may be cut off
     return volumes if whole and numbers[-1] >= max(backup_set.volumes, default=0) else None
 
 

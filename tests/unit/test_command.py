@@ -140,7 +140,19 @@ def test_every_verb_has_its_name_and_the_same_work_the_same_identity() -> None:
     assert one.identity != command.restore(job(), "/run-dir", path="b", time=TIME, into="/x").identity
     assert one.identity != command.restore(job(), "/run-dir", path="a", time=TIME, into="/y").identity
     full = command.backup(job(), "/run-dir", full=True, dry_run=False)
-    assert full.identity == command.backup(job(), "/run-dir", full=False, dry_run=False).identity
+    assert full.identity == command.backup(job(concurrency=1), "/run-dir", full=True, dry_run=False).identity
+    assert full.identity != command.backup(job(), "/run-dir", full=False, dry_run=False).identity
+    assert full.identity != command.backup(job(source="/other"), "/run-dir", full=True, dry_run=False).identity
+    assert full.identity != command.backup(job(target="s3://b-1/x"), "/run-dir", full=True, dry_run=False).identity
+
+
+def test_what_is_ours_below_the_source_is_left_out() -> None:
+    root = command.backup(job(source="/", state_dir="/state[1]"), "/run-dir", full=True, dry_run=False)
+    left_out = {root.argv[at + 1] for at, word in enumerate(root.argv) if word == "--exclude"}
+    assert {"/source/run/permafrost", "/source/dev/shm/permafrost", "/source/proc", "/source/sys"} < left_out
+    assert "/source/state[[]1]/web01-data" in left_out
+    assert root.argv[-2] == "/source"
+    assert "--exclude" not in command.backup(job(), "/run-dir", full=True, dry_run=False).argv
 
 
 @given(st.lists(PART, min_size=1, max_size=4), st.integers(0, 2), st.integers(0, 2))

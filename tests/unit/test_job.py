@@ -58,9 +58,15 @@ def test_no_target(target: str) -> None:
         ({"volume_size": 0}, "1 to"), ({"volume_size": 6000}, "1 to"), ({"multipart_chunk_size": 4}, "5 to"),
         ({"concurrency": -1}, "0 to"), ({"full_if_older_than": "monthly"}, "is not an interval"),
         ({"encryption": {"mode": "none", "passphrase": "x"}}, "nothing would be encrypted"),
-        ({"encryption": {"mode": "symmetric", "passphrase": ""}}, "is empty or has more"),
-        ({"encryption": {"mode": "symmetric", "passphrase": "a\nb"}}, "is empty or has more"),
-        ({"endpoint_url": "s3.example.com"}, "is not a URL"), ({"docker_host": "tcp://h:1"}, "is not a local engine"),
+        ({"encryption": {"mode": "symmetric", "passphrase": ""}}, "is empty, has more"),
+        ({"encryption": {"mode": "symmetric", "passphrase": "a\nb"}}, "is empty, has more"),
+        ({"encryption": {"mode": "symmetric", "passphrase": "a\0b"}}, "holds a NUL"),
+        ({"encryption": {"mode": "symmetric", "passphrase": "web01"}}, "anybody could guess"),
+        ({"endpoint_url": "http://user:secret@host"}, "is not a plain URL"),
+        ({"credentials": {"access_key": "A", "secret_key": "b\nc", "session_token": None}}, "secret_key is empty, or"),
+        ({"target": "s3://acme-dr/web?x"}, "holds '\\?'"), ({"target": "s3://acme-dr/a%20b"}, "holds '\\?'"),
+        ({"endpoint_url": "s3.example.com"}, "is not a plain URL"),
+        ({"docker_host": "tcp://h:1"}, "is not a local engine"),
     ],
 )  # fmt: skip
 def test_refused(changes: dict[str, Any], text: str) -> None:

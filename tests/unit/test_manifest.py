@@ -305,3 +305,16 @@ def test_a_volume_that_the_bucket_lacks_has_no_name() -> None:
     lost = [one for one in needed if one.name is None]
     assert [one.number for one in lost] == [2, 2]
     assert all(one.described_as.endswith(".vol2") for one in lost)
+
+
+def test_a_manifest_that_was_cut_off_is_not_used() -> None:
+    """At every byte: it is the whole manifest, or none."""
+    block = b"Volume %d:\n    StartingPath   a \n    EndingPath     b \n    Hash SHA1 0123\n"
+    content = b"Hostname web\nLocaldir /source\nFilelist 0\n" + block % 1 + block % 2
+    backup_set = manifest.BackupSet(None, datetime(2026, 11, 1, tzinfo=timezone.utc), {1: "one", 2: "two"})
+    whole = manifest.usable_volumes(content, backup_set)
+    assert whole is not None
+    assert [volume.number for volume in whole] == [1, 2]
+    assert manifest.usable_volumes(None, backup_set) is None
+    for cut in range(content.rindex(b"    EndingPath") + len(b"    EndingPath     b ")):
+        assert manifest.usable_volumes(content[:cut], backup_set) is None

@@ -30,7 +30,12 @@ CASES: dict[str, Case] = {
     "target with a bad bucket": (BACKUP, job("", target="s3://Bad_Bucket/x"), "bad_input", ("is no target", CORRECT)),
     "job name": (BACKUP, job(name="a/b"), "bad_input", ("job.name 'a/b' is not a name", CORRECT)),
     "volume size": (BACKUP, job(volume_size=0), "bad_input", ("job.volume_size is 0", CORRECT)),
-    "interval": (BACKUP, job(full_if_older_than="monthly"), "bad_time", ("'monthly' is not an interval.", "4W")),
+    "interval": (
+        BACKUP,
+        job(full_if_older_than="monthly"),
+        "bad_input",
+        ("full_if_older_than 'monthly' is not an interval", "4W"),
+    ),
     "endpoint": (BACKUP, job(endpoint_url="localhost"), "bad_input", ("job.endpoint_url 'localhost'", CORRECT)),
     "engine elsewhere": (
         BACKUP,

@@ -87,7 +87,7 @@ def test_times(world: World) -> None:
 def test_a_manifest_that_nobody_can_read(world: World) -> None:
     world.manifests = "resumed"  # of another chain: those of this one did not come
     result = look(world)
-    assert result["error"]["cause"] == "duplicity_failed"
+    assert result["error"]["cause"] == "manifest_unreadable"
     assert result["error"]["manifests"]
 
 
