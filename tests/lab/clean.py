@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 from lab import engine, packages
 from lab.places import RUN, STATE, LabError, say
@@ -34,17 +36,28 @@ def _clean_foreign(host: str) -> None:
         kind.prune(filters={"label": [LABEL]})
 
 
+def _remove(place: Path) -> None:
+    """Remove a directory of the engine, with the network namespaces that a stopped dockerd leaves mounted there."""
+    mounted = [
+        line.split()[4] for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    ]
+    for point in sorted((one for one in mounted if one.startswith(f"{place}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", point], check=True)
+    if place.exists():
+        shutil.rmtree(place)
+
+
 def main() -> None:
     """Clean up; the packages go last, since the rest needs them."""
     try:
         host = engine.find()
         if host and host != engine.OURS:
             _clean_foreign(host)
-        if STATE.exists() and not os.geteuid():
+        if (STATE.exists() or RUN.exists()) and not os.geteuid():
             engine.stop()
             packages.remove_installed()
             for place in (STATE, RUN):
-                shutil.rmtree(place, ignore_errors=False) if place.exists() else None
+                _remove(place)
     except ImportError:
         sys.exit("lab: .lab/venv is gone, and without it the lab's images cannot be removed: make it again, then clean")
     except LabError as error:
