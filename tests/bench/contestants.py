@@ -97,10 +97,10 @@ def bare_duplicity(stage: Stage) -> Usage:
 
 def _container(stage: Stage, name: str, options: list[str]) -> Usage:
     label = f"permafrost.bench={stage.bucket}"
-    mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/work", "--tmpfs", "/tmp"]
+    mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/scratch", "--tmpfs", "/tmp"]
     keys = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
     run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *keys, name]
-    common = ["--no-encryption", "--archive-dir", "/work/archive", "--tempdir", "/work"]
+    common = ["--no-encryption", "--archive-dir", "/scratch/archive", "--tempdir", "/scratch"]
     target = ["--s3-endpoint-url", stage.s3.endpoint_url, "/source", f"s3://{stage.bucket}/bench"]
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
     environment = _environment(stage, DOCKER_HOST=os.environ["DOCKER_HOST"])

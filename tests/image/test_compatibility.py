@@ -92,16 +92,16 @@ class Duplicity:
     def __call__(self, *arguments: str) -> str:
         return self._run(
             self._image,
-            ["duplicity", *arguments, "--archive-dir", f"/work/{self._name}"],
-            volumes={str(self._work): {"bind": "/work", "mode": "rw"}},
+            ["duplicity", *arguments, "--archive-dir", f"/scratch/{self._name}"],
+            volumes={str(self._work): {"bind": "/scratch", "mode": "rw"}},
             cap_add=["CHOWN", "DAC_OVERRIDE", "FOWNER"],
         )
 
     def backup(self, verb: str) -> None:
-        self(verb, *COMMON, "/work/source", "file:///work/target")
+        self(verb, *COMMON, "/scratch/source", "file:///scratch/target")
 
     def restore(self, name: str, *options: str) -> dict[str, tuple[object, ...]]:
-        self("restore", "--no-encryption", "--numeric-owner", *options, "file:///work/target", f"/work/{name}")
+        self("restore", "--no-encryption", "--numeric-owner", *options, "file:///scratch/target", f"/scratch/{name}")
         return fingerprint(self._work / name)
 
 
@@ -127,7 +127,7 @@ def test_each_reads_what_the_other_wrote(direction: str, ours: str, stock: str, 
     assert reader.restore("first again", "--time", str(_end_of_full(target))) == first
 
     # The reader goes on with the writer's chain: only signatures that it reads right give deltas that restore right.
-    listed = reader("list-current-files", "--no-encryption", "file:///work/target")
+    listed = reader("list-current-files", "--no-encryption", "file:///scratch/target")
     assert "new/n199" in listed
     _write(source / "third", b"third", random.Random(16))
     with (source / "random").open("r+b") as file:

@@ -39,7 +39,7 @@ def ensure(host: str) -> None:
 
 
 def _client(host: str, timeout: int = 600) -> Any:
-    import docker  # noqa: PLC0415  (0.3 s that the usual, ready lab does not need to pay)
+    import docker
 
     return docker.DockerClient(base_url=host, timeout=timeout)
 
@@ -48,7 +48,7 @@ def _present(host: str) -> bool:
     """Whether the image is there; a bare HTTP request, since this is asked at each start."""
     if not host.startswith("unix://"):
         return bool(_client(host).images.list(name=BASE_IMAGE))
-    import socket  # noqa: PLC0415
+    import socket
 
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(30)

@@ -18,7 +18,7 @@ LABEL = "permafrost.lab"
 
 def _clean_foreign(host: str) -> None:
     """An engine of somebody else's keeps running: only what the lab made in it goes."""
-    import docker  # noqa: PLC0415
+    import docker
 
     client = docker.DockerClient(base_url=host, timeout=120)
     images = client.images.list(filters={"reference": IMAGES}) + client.images.list(filters={"label": LABEL}, all=True)

@@ -40,7 +40,7 @@ def answers(host: str) -> bool:
 
 def _answers_by_sdk(host: str) -> bool:
     """TLS and ssh are the SDK's business; it is slow to import, hence not used for sockets."""
-    import docker  # noqa: PLC0415
+    import docker
 
     try:
         return bool(docker.DockerClient(base_url=host, timeout=10, use_ssh_client=host.startswith("ssh://")).ping())

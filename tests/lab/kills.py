@@ -34,7 +34,7 @@ class ModuleProcess:
 
     def __init__(self, name: str, *, prelude: str = "", **options: Any) -> None:
         paths = os.pathsep.join([str(COLLECTIONS), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed with the object
+        self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [
                 sys.executable,

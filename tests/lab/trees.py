@@ -104,7 +104,7 @@ def _copy_sample(to: Path, sources: tuple[Path, ...], count: int) -> None:
         target = f"{to}/{number // len(found)}/{source.name}/{name}"
         parent = target.rpartition("/")[0]
         if parent not in made:
-            os.makedirs(parent, exist_ok=True)  # noqa: PTH103  pathlib costs more than the copy
+            os.makedirs(parent, exist_ok=True)
             made.add(parent)
         shutil.copyfile(f"{source}/{name}", target)
         moment = BASE_NS + number * 7919 * SECOND_NS // 1000
@@ -326,7 +326,7 @@ def _entry(path: bytes, found: os.stat_result) -> Entry:
 
 def _sha256(path: bytes) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as handle:  # noqa: PTH123  pathlib has no bytes
+    with open(path, "rb") as handle:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

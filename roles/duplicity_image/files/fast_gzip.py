@@ -24,12 +24,12 @@ class FastGzipFile(igzip.IGzipFile):
         self,
         filename: Any = None,
         mode: Optional[str] = None,
-        compresslevel: int = LEVEL,  # noqa: ARG002  (part of gzip's interface)
+        compresslevel: int = LEVEL,
         fileobj: Optional[IO[bytes]] = None,
         mtime: Optional[float] = None,
     ) -> None:
         # igzip looks into the mode before it finds out what a missing one means
-        super().__init__(filename, mode or getattr(fileobj, "mode", "rb"), LEVEL, fileobj, mtime)
+        super().__init__(filename, mode or getattr(fileobj, "mode", "rb"), min(compresslevel, LEVEL), fileobj, mtime)
 
 
-gzip.GzipFile = FastGzipFile  # type: ignore[misc]
+gzip.GzipFile = FastGzipFile

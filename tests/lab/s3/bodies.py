@@ -7,6 +7,7 @@ multipart upload cost no memory, and a body in a file goes to the socket by send
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,15 +16,15 @@ CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
 
 
-class Body:
+class Body(ABC):
     """The interface; subclasses give `__len__`, `chunks` and, where there is a shortcut, `send`."""
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
+    @abstractmethod
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         """The bytes from start to stop in pieces of a bounded size."""
-        raise NotImplementedError
 
     def send(self, connection: socket.socket, start: int, stop: int) -> None:
         """Write the bytes from start to stop to a socket."""

@@ -71,8 +71,8 @@ class AwsChunked:
         return count
 
     def readline(self) -> bytes:
-        """Not needed: nothing is framed inside."""
-        raise NotImplementedError
+        """Nothing is framed inside a chunk, so there are no lines to read."""
+        raise io.UnsupportedOperation("readline")
 
     def _read_trailers(self) -> None:
         self.done = True
@@ -144,7 +144,7 @@ class Incoming:
         """From the connection to memory or to a file, through one buffer."""
         view = memoryview(bytearray(min(CHUNK, size) if size else CHUNK))
         small = not as_object or (size <= IN_MEMORY and not self.chunked)
-        sink: Any = io.BytesIO() if small else tempfile.NamedTemporaryFile(dir=self.data_dir, delete=False, buffering=0)  # noqa: SIM115
+        sink: Any = io.BytesIO() if small else tempfile.NamedTemporaryFile(dir=self.data_dir, delete=False, buffering=0)
         body = None if small else FileBody(Path(sink.name), 0, "")  # removes the file if the client goes away
         with sink:
             while count := source.readinto(view):
