@@ -36,7 +36,7 @@ CASES: dict[str, Case] = {
         "bad_input",
         ("full_if_older_than 'monthly' is not an interval", "4W"),
     ),
-    "endpoint": (BACKUP, job(endpoint_url="localhost"), "bad_input", ("job.endpoint_url 'localhost'", CORRECT)),
+    "endpoint": (BACKUP, job(endpoint_url="localhost"), "bad_input", ("endpoint_url is not a plain URL", CORRECT)),
     "engine elsewhere": (
         BACKUP,
         job(docker_host="tcp://10.0.0.1:2375"),
@@ -136,7 +136,7 @@ CASES: dict[str, Case] = {
         "no_backup",
         ("No complete backup was found.", "key prefix of job.target"),
     ),
-    "thaw for no day": (THAW, thaw(days=0), "bad_input", ("days and poll_interval are at least 1", CORRECT)),
+    "thaw for no day": (THAW, thaw(days=0), "bad_input", ("days is 1 to 3650", CORRECT)),
     "thaw for less than no time": (
         THAW,
         thaw(wait=True, wait_timeout=-1),

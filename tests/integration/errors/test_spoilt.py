@@ -66,7 +66,7 @@ CASES: dict[str, Case] = {
     "wrong passphrase, info after a loss": wrong(INFO, fresh=True),
     "wrong passphrase, incremental after a loss": wrong(BACKUP, fresh=True),
     "no passphrase, plan": expect(
-        (PLAN, lambda w: {"job": w.job("unsealed", "sealed")}, "", ()), "wrong_passphrase", "Give the passphrase"
+        (PLAN, lambda w: {"job": w.job("unsealed", "sealed")}, "", ()), "encryption_mismatch", "Correct job.encryption"
     ),
     "Expedited for DEEP_ARCHIVE": expect(
         (THAW, lambda w: thaw(keys=w.keys("frozen", ".difftar"), tier="Expedited")(w), "", ()),
