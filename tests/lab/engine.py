@@ -71,7 +71,9 @@ def _start() -> str:
     packages.ensure(COMMANDS)
     say("starting a container engine of the lab's own")
     RUN.mkdir(parents=True, exist_ok=True)
-    for stale in (SOCKET, PID_FILE):
+    # Of an engine that was killed. Its containerd may still be listed as a process, and dockerd would wait for it.
+    containerd = RUN / "exec" / "containerd"
+    for stale in (SOCKET, PID_FILE, containerd / "containerd.pid", containerd / "containerd.sock"):
         stale.unlink(missing_ok=True)
     argv = ["dockerd", f"--host={OURS}", f"--data-root={DATA}", f"--exec-root={RUN / 'exec'}"]
     argv += [f"--pidfile={PID_FILE}", f"--bridge={_bridge()}", "--log-level=warn"]
