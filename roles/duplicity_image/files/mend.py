@@ -1,0 +1,100 @@
+"""Mend a few places of duplicity, in copies of its files that the image puts over the originals.
+
+Run while the image is built: mend.py ENVIRONMENT OUT. Each place must occur exactly once, so that another version of
+duplicity fails the build and is looked at. What is written to the bucket stays as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mend:
+    """One place: ``before`` becomes ``after``."""
+
+    file: str
+    why: str
+    before: str
+    after: str
+
+
+MENDS = (
+    Mend(
+        "selection.py",
+        "A file that vanishes between the listing of its directory and the look at it was left out without a word.",
+        """\
+                if new_path:
+                    s = self.Select(new_path)
+""",
+        """\
+                if new_path and not new_path.type:
+                    if self.Select(new_path) == 1:
+                        log.Warn(
+                            f"Error vanished while the backup ran {new_path.uc_name}",
+                            log.WarningCode.cannot_stat,
+                            util.escape(new_path.name),
+                        )
+                        if diffdir.stats:
+                            diffdir.stats.Errors += 1
+                elif new_path:
+                    s = self.Select(new_path)
+""",
+    ),
+    Mend(
+        "dup_main.py",
+        "The end of the last uploads was looked for every two seconds.",
+        "                    time.sleep(2)\n",
+        "                    time.sleep(0.05)\n",
+    ),
+    Mend(
+        "dup_main.py",
+        "A set of one volume has nothing to upload beside the building of the next, so it needs no other process.",
+        "            if config.concurrency > 0 and backend_pooler:\n",
+        """\
+            if at_end and vol_num == 1 and backend_pooler:
+                backend_pooler.shutdown()
+                backend_pooler = None
+
+            if config.concurrency > 0 and backend_pooler:
+""",
+    ),
+    Mend(
+        "log.py",
+        "Six messages a file were put together only to be dropped.",
+        """\
+    if extra:
+        controlLine = f"{int(code)} {extra}"
+""",
+        """\
+    if not (force_print or _logger.isEnabledFor(DupToLoggerLevel(verb_level))):
+        return
+
+    if extra:
+        controlLine = f"{int(code)} {extra}"
+""",
+    ),
+)
+
+
+def mended(text: str, mend: Mend) -> str:
+    """The text of a file with one place mended."""
+    if text.count(mend.before) != 1:
+        raise SystemExit(f"mend.py: {mend.file} does not hold this place once:\n{mend.before}")
+    return text.replace(mend.before, mend.after)
+
+
+def main(environment: Path, out: Path) -> None:
+    """Write the mended files to ``out``."""
+    package = next(environment.glob("lib/python3.*/site-packages/duplicity"))
+    for name in sorted({mend.file for mend in MENDS}):
+        text = (package / name).read_text(encoding="utf-8")
+        for mend in MENDS:
+            text = mended(text, mend) if mend.file == name else text
+        (out / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

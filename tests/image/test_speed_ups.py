@@ -1,0 +1,87 @@
+"""The image's own gzip and tar headers give what Python's would, or what Python's reads."""
+
+from __future__ import annotations
+
+import importlib.util
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.places import CHECKOUT
+
+FILES = CHECKOUT / "roles" / "duplicity_image" / "files"
+STANDARD = tarfile.TarInfo.tobuf
+NAMES = st.text(st.sampled_from("ab/é \udcff"), max_size=120)
+NUMBERS = st.sampled_from([0, 1, 1000, 8**7 - 1, 8**7, 65536, 1_700_000_000, 8**11 - 1, 8**11])
+
+# Pieces that compress and pieces that do not, of all lengths around the bounds of fast_gzip.py.
+MIXED = """
+import gzip, io, random, sys
+from gzip import GzipFile
+standard = GzipFile.__mro__[2]
+chance = random.Random(14)
+text = b"".join(b"%d squared is %d\\n" % (n, n * n) for n in range(60000))
+stored = 0
+for turn in range(150):
+    out, written = io.BytesIO(), b""
+    with GzipFile(None, "wb", 6, out) as stream:
+        for _ in range(chance.randrange(20)):
+            length = chance.choice([0, 1, 32767, 32768, 65535, 65536, 131072, 131073, chance.randrange(400000)])
+            piece = chance.choice([text[:length], chance.randbytes(length), chance.randbytes(length // 2) + text[:length]])
+            written += piece
+            stream.write(piece)
+    assert standard(fileobj=io.BytesIO(out.getvalue())).read() == written
+    stored = max(stored, len(out.getvalue()) / max(len(written), 1))
+random_bytes = random.Random(1).randbytes(1 << 22)
+out = io.BytesIO()
+with GzipFile(None, "wb", 6, out) as stream:
+    for start in range(0, len(random_bytes), 66048):
+        stream.write(random_bytes[start : start + 66048])
+assert len(out.getvalue()) < len(random_bytes) * 1.001, "what does not compress is stored"
+assert standard is not GzipFile and standard.__module__ == "gzip", standard
+print("all equal")
+"""
+
+
+@pytest.fixture(scope="module")
+def fast() -> Iterator[Any]:
+    """fast_tar.py, as it patches tarfile; afterwards tarfile is itself again."""
+    spec = importlib.util.spec_from_file_location("fast_tar", FILES / "fast_tar.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module.tobuf
+    tarfile.TarInfo.tobuf = STANDARD
+
+
+def bytes_or_error(tobuf: Any, info: tarfile.TarInfo, errors: str) -> bytes | str:
+    try:
+        return tobuf(info, tarfile.PAX_FORMAT, "utf-8", errors)
+    except (UnicodeError, ValueError) as error:
+        return repr(error)
+
+
+@given(
+    names=st.tuples(NAMES, NAMES, NAMES, NAMES),
+    numbers=st.tuples(NUMBERS, NUMBERS, NUMBERS),
+    mtime=st.one_of(NUMBERS, st.just(1.5), st.just(-1)),
+    mode=st.integers(0, 0o177777),
+    kind=st.sampled_from([b"0", b"1", b"2", b"3", b"5", b"6", b"\0"]),
+    errors=st.sampled_from(["replace", "surrogateescape"]),
+)
+def test_a_tar_header_is_byte_for_byte_that_of_python(
+    fast: Any, names: Any, numbers: Any, mtime: Any, mode: int, kind: bytes, errors: str
+) -> None:
+    info = tarfile.TarInfo(names[0])
+    info.linkname, info.uname, info.gname = names[1:]
+    info.size, info.uid, info.gid = numbers
+    info.mtime, info.mode, info.type = mtime, mode, kind
+    assert bytes_or_error(fast, info, errors) == bytes_or_error(STANDARD, info, errors)
+
+
+def test_gzip_files_are_read_by_python(ours: str, run: Any) -> None:
+    assert "all equal" in run(ours, ["python3", "-c", MIXED])
