@@ -27,6 +27,49 @@ options:
           - What the collection keeps below it (secrets, O(job.state_dir), O(job.temp_dir)) is left out, and with V(/)
             also /proc and /sys.
         type: path
+      selection:
+        description:
+          - Which files of the source are backed up, as a list of rules, each with one key. The first rule that fits a
+            file decides; what no rule fits is taken.
+          - Patterns are those of duplicity(1), FILE SELECTION. V(*) stays within a directory, V(**) does not.
+          - A pattern is relative to the source, or an absolute path below it; one that begins with V(**) fits at any
+            depth.
+        type: list
+        elements: dict
+        suboptions:
+          include:
+            description: Take what this pattern fits, and all below it.
+            type: str
+          exclude:
+            description: Leave out what this pattern fits, and all below it.
+            type: str
+          include_regexp:
+            description:
+              - Take paths in which this regular expression of Python is found. Paths begin with C(/source) and the
+                source's own path, so begin a pattern with neither V(^) nor a slash.
+            type: str
+          exclude_regexp:
+            description: The same, to leave out.
+            type: str
+          include_list:
+            description:
+              - A file on this host with one pattern a line. A line may begin with V(+) or V(-) and a blank to include
+                or to exclude in spite of the list's kind; empty lines and lines that begin with V(#) do not count.
+            type: path
+          exclude_list:
+            description: The same, to leave out.
+            type: path
+          exclude_if_present:
+            description: Leave out directories that hold a file of this name, such as V(.nobackup).
+            type: str
+          exclude_older_than:
+            description: Leave out files that were not modified for so long, an interval such as V(365D).
+            type: str
+      one_file_system:
+        description:
+          - Leave out what is mounted below the source.
+        type: bool
+        default: false
       target:
         description:
           - Bucket and key prefix, as C(s3://bucket/prefix); C(boto3+s3://) means the same.
@@ -38,6 +81,36 @@ options:
           - The host name inside the container, by which duplicity knows the owner of a chain.
           - Default is O(job.name).
         type: str
+      file_prefixes:
+        description:
+          - What the names of the objects begin with, for chains that were made so. New jobs need none, since each has a
+            key prefix of its own.
+          - Letters, digits, dots, dashes and underscores.
+        type: dict
+        suboptions:
+          archive:
+            description: Before the names of volumes, duplicity's C(--file-prefix-archive).
+            type: str
+          manifest:
+            description: Before the names of manifests, duplicity's C(--file-prefix-manifest).
+            type: str
+          signature:
+            description: Before the names of signatures, duplicity's C(--file-prefix-signature).
+            type: str
+      adopt:
+        description:
+          - What a chain that was made without this collection needs to go on.
+        type: dict
+        suboptions:
+          archive_dir:
+            description: The directory that duplicity was given as C(--archive-dir), on this host.
+            type: path
+          archive_name:
+            description: The directory of the chain in it, C(--name) or the MD5 of the target's URL.
+            type: str
+          source_path:
+            description: The path at which that duplicity saw the source.
+            type: path
       storage_class:
         description:
           - The storage class of volumes. Manifests and signatures are always in STANDARD.
@@ -67,11 +140,21 @@ options:
           - Compress volumes.
         type: bool
         default: true
+      compression_level:
+        description:
+          - V(1) is the fastest, V(9) the smallest. Default is 1 for GnuPG and 2 else; from 4 on it takes several times
+            as long.
+          - Without encryption it needs the image of this collection.
+        type: int
       full_if_older_than:
         description:
           - Make a full when the last one is older than this, an interval such as V(4W) or V(30D).
         type: str
         default: 4W
+      full_if_n_inc:
+        description:
+          - Also make a full when the chain has this many incrementals.
+        type: int
       skip_if_no_change:
         description:
           - Upload nothing when nothing has changed since the last set.
@@ -92,30 +175,75 @@ options:
         suboptions:
           mode:
             description:
-              - V(none), or V(symmetric) with O(job.encryption.passphrase) by GnuPG.
+              - V(gpg) for the keys of O(job.encryption.encrypt_keys), V(symmetric) with O(job.encryption.passphrase),
+                both by GnuPG, or V(none).
+              - With V(gpg) a host that backs up needs public keys only, and holds no secret.
             type: str
-            choices: [none, symmetric]
+            choices: [none, symmetric, gpg]
             required: true
           passphrase:
             description:
-              - The passphrase, one line. Without it nothing can ever be restored, so keep it elsewhere too.
+              - The passphrase, one line; with mode V(gpg) that of the secret keys, if they have one. Without it nothing
+                can ever be restored, so keep it elsewhere too.
+            type: str
+          encrypt_keys:
+            description: Fingerprints of the keys that can read the backup, 40 hexadecimal digits each.
+            type: list
+            elements: str
+          sign_key:
+            description: The fingerprint of the key that signs. Its secret key is then needed on each backup.
+            type: str
+          public_keys:
+            description: The public keys, as C(gpg --armor --export) prints them. Needed for backups.
+            type: str
+          secret_keys:
+            description:
+              - The secret keys, as C(gpg --armor --export-secret-keys) prints them, for restores and for signing. They
+                are in a keyring that lives as long as the run.
+            type: str
+      server_side_encryption:
+        description:
+          - How S3 encrypts objects at rest. Without it the bucket's default counts.
+        type: dict
+        suboptions:
+          mode:
+            description: V(AES256) for keys of S3, V(aws:kms) for a key of the Key Management Service.
+            type: str
+            choices: [AES256, "aws:kms"]
+            required: true
+          kms_key_id:
+            description: The ID or ARN of the key.
             type: str
       credentials:
         description:
-          - A key pair for S3. Without it the role of the instance or task counts. Profiles and environment variables of
-            this host do not reach the container.
+          - Who the run is for S3 - a key pair, a profile, or an assumed role. Without it the role of the instance or of
+            the ECS task counts. Environment variables of this host do not reach the container.
         type: dict
         suboptions:
           access_key:
             description: The access key ID.
             type: str
-            required: true
           secret_key:
             description: The secret access key.
             type: str
-            required: true
           session_token:
             description: The token of temporary credentials.
+            type: str
+          profile:
+            description: A profile of O(job.credentials.aws_dir).
+            type: str
+          aws_dir:
+            description: The directory on this host with the files C(config) and C(credentials) of the AWS tools.
+            type: path
+            default: ~/.aws
+          role_arn:
+            description: A role to assume, with the key pair or else with the role of the instance.
+            type: str
+          external_id:
+            description: The external ID that the role asks for.
+            type: str
+          sts_endpoint_url:
+            description: The URL of a Security Token Service other than Amazon's.
             type: str
       endpoint_url:
         description:
@@ -129,6 +257,55 @@ options:
         description:
           - A file of CA certificates on this host, for O(job.endpoint_url).
         type: path
+      retries:
+        description:
+          - How often duplicity tries an operation on S3. Each try has the retries of the AWS SDK, twelve attempts.
+        type: int
+        default: 3
+      limits:
+        description:
+          - What the container may take of this host. The engine enforces them, but for O(job.limits.upload_rate).
+        type: dict
+        suboptions:
+          cpus:
+            description: CPUs, such as V(0.5).
+            type: float
+          memory:
+            description: Memory in MB, swap included. A run that needs more is killed, and the error says so.
+            type: int
+          pids:
+            description: Processes and threads.
+            type: int
+          io_weight:
+            description: The weight of disk I/O against other containers, 10 to 1000; kernels without it ignore it.
+            type: int
+          upload_rate:
+            description: MB a second that go to S3 at most. It needs the image of this collection.
+            type: int
+      verbosity:
+        description:
+          - How much duplicity logs.
+        type: str
+        choices: [notice, info, debug]
+        default: notice
+      keep_logs:
+        description:
+          - How many logs of backups and how many of restores stay below C(logs) in the directory of the job in
+            O(job.state_dir), one file a run, named by verb and UTC time.
+        type: int
+        default: 10
+      progress:
+        description:
+          - Write a progress file during a backup, which RV(permafrost.backup.duplicity_info#module:progress) shows.
+          - duplicity then reads the source twice, the first time to learn how much there is.
+        type: bool
+        default: false
+      extra_args:
+        description:
+          - Further options for duplicity, each word an element. Options that the job or a module has are refused.
+        type: list
+        elements: str
+        default: []
       image:
         description:
           - The image, with duplicity on its PATH. The role P(permafrost.backup.duplicity_image#role) builds it.

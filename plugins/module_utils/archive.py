@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -51,9 +51,14 @@ class Archive:
         )
 
     def listing(self) -> dict[str, glacier.S3Object]:
-        """The job's objects by file name (without the key prefix), as they are now."""
+        """The job's objects by file name (without the key prefix), as they are now. What is nested is another job's."""
         cut = len(self.job.key_prefix)
-        return {key[cut:]: found for key, found in self.bucket.list(self.job.key_prefix).items()}
+        objects = self.bucket.list(self.job.key_prefix).items()
+        return {key[cut:]: found for key, found in objects if "/" not in key[cut:]}
+
+    def collection(self, listing: Iterable[str]) -> manifest.Collection:
+        """The chains that the names of a listing make up."""
+        return manifest.collect(listing, self.job.file_prefixes)
 
     def run(self, spec: command.ContainerSpec, before: Callable[[], None] | None = None) -> tuple[Finished, log.Run]:
         """Run to the end, whatever the exit code is. ``before`` as in Engine.run."""
@@ -128,7 +133,7 @@ class Archive:
 
         duplicity itself never reads one before a full, and would start a chain that the old passphrase does not open.
         """
-        sets = [one for chain in manifest.collect(listing).chains for one in chain.sets]
+        sets = [one for chain in self.collection(listing).chains for one in chain.sets]
         newest = max(sets, key=lambda one: one.end, default=None)
         if newest is None:
             return
@@ -147,7 +152,7 @@ class Archive:
 
     def time_of_set(self, time: datetime) -> datetime:
         """The time of the set that a restore as of ``time`` gives."""
-        return manifest.sets_at(manifest.collect(self.listing()), time)[-1].end
+        return manifest.sets_at(self.collection(self.listing()), time)[-1].end
 
     # --- the plan of a restore --------------------------------------------------------------------------------------
 
@@ -157,7 +162,7 @@ class Archive:
         Asked from duplicity itself, compared with the manifests, sized and classed from one listing.
         """
         listing = self.listing()
-        sets = manifest.sets_at(manifest.collect(listing), time)
+        sets = manifest.sets_at(self.collection(listing), time)
         chosen = sets[-1].end
         self.forget_finished_parts(sets)
         self._drop_unusable(sets)

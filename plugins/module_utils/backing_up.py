@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest, resuming
+from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, resuming, selection
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -61,9 +61,27 @@ def _preflight(archive: Archive, check_mode: bool) -> None:
         raise BadInput(f"The source {source} is not a directory.")
     listing = archive.listing()
     archive.check_passphrase(listing)
+    _write_lists(archive.job, "check" if check_mode else "backup")
     if not check_mode:
-        archive.forget_finished_parts([one for chain in manifest.collect(listing).chains for one in chain.sets])
+        archive.forget_finished_parts([one for chain in archive.collection(listing).chains for one in chain.sets])
         resuming.settle(archive.job)
+
+
+def _write_lists(job: Job, verb: str) -> None:
+    """The lists of job.selection, as the container is to read them."""
+    source = str(job.source)
+    for number, rule in enumerate(job.rules):
+        if rule.is_list:
+            text = _read_list(rule.value)
+            translated = selection.translate_list(text, source, job.source_in_container)
+            Path(host.run_dir(job, verb), selection.list_name(number)).write_text(translated, encoding="utf-8")
+
+
+def _read_list(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"job.selection: the list {path} cannot be read: {error}.") from None
 
 
 def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
@@ -74,6 +92,7 @@ def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.R
         "resumed": run.resumed,
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
+        "log_file": host.named_log(job, spec.verb, finished.started),
         "unreadable": _unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
@@ -103,7 +122,7 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
     if run.skipped:
         return {"action": "skipped", "changed": False}
     listing = archive.listing()
-    chains = manifest.collect(listing).chains
+    chains = archive.collection(listing).chains
     newest = max((one for chain in chains for one in chain.sets), key=lambda one: one.end, default=None)
     if newest is None or (newest.end < finished.started and not run.resumed):
         raise BackendFailed("duplicity ended well, but the manifest of its set is not in the bucket.")
@@ -112,7 +131,7 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
 
 def _unreadable(job: Job, run: log.Run) -> list[str]:
     """Names relative to the source: duplicity's are, or begin with the source's place in the container."""
-    place = f"{command.SOURCE}{str(job.source).rstrip('/')}/"
+    place = f"{job.source_in_container}/"
     return [log.shown(name[len(place) :] if name.startswith(place) else name) for name in run.unreadable]
 
 

@@ -9,22 +9,23 @@ files below ``SECRETS``, never arguments or environment.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ansible_collections.permafrost.backup.plugins.module_utils import credentials as aws
+from ansible_collections.permafrost.backup.plugins.module_utils import selection
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job, Limits
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import path_index
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
-# Paths inside the container.
-SOURCE = "/source"
+# Paths inside the container; the source's is part of the job.
 ARCHIVE = "/permafrost/archive"
 RUN = "/permafrost/run"
 TEMP = "/permafrost/tmp"
 RESTORE = "/permafrost/restore"
 SECRETS = "/run/secrets"
+AWS_DIR = "/run/aws"
 CA_BUNDLE = "/permafrost/ca.pem"
 LOG_FILE = "duplicity.log"
 # Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
@@ -45,6 +46,12 @@ _CLASS_FLAG = {
     "DEEP_ARCHIVE": ["--s3-use-deep-archive"],
     "STANDARD": [],
 }
+_SSE_FLAG = {
+    None: [],
+    "AES256": ["--s3-use-server-side-encryption"],
+    "aws:kms": ["--s3-use-server-side-kms-encryption"],
+}
+_MB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class ContainerSpec:
     mounts: tuple[Mount, ...]
     capabilities: tuple[str, ...]
     secrets: dict[str, str] = field(repr=False)
+    limits: Limits = NO_LIMITS
 
     @property
     def name(self) -> str:
@@ -92,29 +100,44 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
     """A full, or what the age of the last full asks for."""
     if job.source is None:
         raise BadInput("job.source is missing: there is nothing to back up.")
-    # The host's path is part of the container's, so that duplicity itself notices when the source is another one.
-    source = SOURCE + job.source.rstrip("/")
     argv = [
-        *(["full"] if full else ["backup", "--full-if-older-than", job.full_if_older_than]),
+        *_kind(job, full),
         *_common(job),
         *_CLASS_FLAG[job.storage_class],
         *_storing(job),
         *(["--skip-if-no-change"] if job.skip_if_no_change else []),
-        *_own_places(job, job.source.rstrip("/")),
+        *(["--progress"] if job.progress and not dry_run else []),
+        *_selected(job, job.source),
         *(["--dry-run"] if dry_run else []),
-        source,
+        job.source_in_container,
         job.url,
     ]
-    return _spec(job, "check" if dry_run else "backup", run_dir, argv, mounts=[Mount(job.source, source)])
+    mounts = [Mount(job.source, job.source_in_container)]
+    return _spec(job, "check" if dry_run else "backup", run_dir, argv, mounts=mounts)
+
+
+def _kind(job: Job, full: bool) -> list[str]:
+    if full:
+        return ["full"]
+    after = ["--full-if-n-inc", str(job.full_if_n_inc)] if job.full_if_n_inc else []
+    return ["backup", "--full-if-older-than", job.full_if_older_than, *after]
+
+
+def _selected(job: Job, source: str) -> list[str]:
+    """What is left out: our own places first, which no rule brings back."""
+    return [
+        *_own_places(job, source.rstrip("/")),
+        *(["--exclude-other-filesystems"] if job.one_file_system else []),
+        *selection.argv(job.rules, source, job.source_in_container, RUN),
+    ]
 
 
 def _own_places(job: Job, source: str) -> list[str]:
     """Exclude what is below the source and must not be in a backup of it: secrets, the archive, the kernel's trees."""
     kernel = ["/proc", "/sys"] if not source else []
-    places = [*SECRET_HOMES, job.state_dir, job.temp_dir, *kernel]
-    inside = [place for place in places if place.startswith(f"{source}/")]
-    # duplicity takes a shell pattern.
-    return [word for place in inside for word in ("--exclude", SOURCE + re.sub(r"([*?\[])", r"[\1]", place))]
+    places = [*SECRET_HOMES, job.state_dir, job.archive_dir, job.temp_dir, *kernel]
+    inside = dict.fromkeys(place[len(source) :] for place in places if place.startswith(f"{source}/"))
+    return [word for place in inside for word in ("--exclude", selection.literal(job.source_in_container + place))]
 
 
 def fetch_metadata(job: Job, run_dir: str) -> ContainerSpec:
@@ -180,17 +203,17 @@ def _common(job: Job) -> list[str]:
         "--archive-dir",
         ARCHIVE,
         "--name",
-        job.name,
+        job.archive_name,
         "--tempdir",
         TEMP,
         "--log-file",
         f"{RUN}/{LOG_FILE}",
         "--verbosity",
-        "notice",
+        job.verbosity,
         "--numeric-owner",
         # boto's own retries come first (AWS_MAX_ATTEMPTS); these stand for a service that is away for a moment.
         "--num-retries",
-        "3",
+        str(job.retries),
         "--backend-retry-delay",
         "5",
         "--volsize",
@@ -199,8 +222,16 @@ def _common(job: Job) -> list[str]:
         str(job.concurrency),
         *(["--s3-endpoint-url", job.endpoint_url] if job.endpoint_url else []),
         *(["--s3-region-name", job.region] if job.region else []),
+        *_file_prefixes(job),
         *_encryption(job),
+        *job.extra_args,
     ]
+
+
+def _file_prefixes(job: Job) -> list[str]:
+    prefixes = job.file_prefixes
+    given = {"archive": prefixes.volume, "manifest": prefixes.manifest, "signature": prefixes.signature}
+    return [word for kind, value in given.items() if value for word in (f"--file-prefix-{kind}", value)]
 
 
 def _storing(job: Job) -> list[str]:
@@ -208,15 +239,23 @@ def _storing(job: Job) -> list[str]:
         "--s3-multipart-chunk-size",
         str(job.multipart_chunk_size),
         *([] if job.compression or job.encrypted else ["--no-compression"]),
+        *_SSE_FLAG[job.sse],
+        *(["--s3-kms-key-id", job.kms_key_id] if job.kms_key_id else []),
     ]
 
 
 def _encryption(job: Job) -> list[str]:
     if not job.encrypted:
         return ["--no-encryption"]
-    options = " ".join(_gpg()[1:3])
-    compress = "" if job.compression else " --compress-algo=none"
-    return ["--use-agent", f"--gpg-options={options}{compress}"]
+    options = " ".join([*_gpg()[1:3], *_gpg_compression(job)])
+    return ["--use-agent", f"--gpg-options={options}"]
+
+
+def _gpg_compression(job: Job) -> list[str]:
+    """gpg's own default is slower than its compression at level 1, and makes more of it."""
+    if not job.compression:
+        return ["--compress-algo=none"]
+    return ["--compress-algo=zlib", f"--compress-level={job.compression_level or 1}"]
 
 
 def _gpg() -> list[str]:
@@ -231,41 +270,50 @@ def _environment(job: Job) -> dict[str, str]:
         # A name that is not UTF-8 must not make Python drop the line that tells of it.
         "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
-    if _plain_http(job):
-        environment["AWS_CONFIG_FILE"] = f"{SECRETS}/config"
-    if job.credentials:
-        environment["AWS_SHARED_CREDENTIALS_FILE"] = f"{SECRETS}/credentials"
-        environment["AWS_EC2_METADATA_DISABLED"] = "true"
+    if job.compression_level:
+        environment["PERMAFROST_COMPRESSION_LEVEL"] = str(job.compression_level)
+    if job.limits.upload_rate:
+        rate = job.limits.upload_rate * _MB // max(1, job.concurrency)  # each upload is a process of its own
+        environment["PERMAFROST_UPLOAD_RATE"] = str(rate)
     if job.ca_bundle:
         environment["AWS_CA_BUNDLE"] = CA_BUNDLE
-    if job.encrypted:
+    if job.encryption.passphrase is not None:
         environment["PASSPHRASE"] = _PASSPHRASE_MARKER
+    return {**environment, **_aws_environment(job)}
+
+
+def _aws_environment(job: Job) -> dict[str, str]:
+    given = job.credentials
+    if given and given.profile:
+        return {
+            "AWS_PROFILE": given.profile,
+            "AWS_CONFIG_FILE": f"{AWS_DIR}/config",
+            "AWS_SHARED_CREDENTIALS_FILE": f"{AWS_DIR}/credentials",
+        }
+    environment = {}
+    if _aws_config(job):
+        environment["AWS_CONFIG_FILE"] = f"{SECRETS}/config"
+    if given and given.access_key:
+        environment["AWS_SHARED_CREDENTIALS_FILE"] = f"{SECRETS}/credentials"
+        environment["AWS_EC2_METADATA_DISABLED"] = "true"
+    if given and given.sts_endpoint_url:
+        environment["AWS_ENDPOINT_URL_STS"] = given.sts_endpoint_url
     return environment
 
 
-def _plain_http(job: Job) -> bool:
-    return (job.endpoint_url or "").startswith("http://")
+def _aws_config(job: Job) -> str | None:
+    plain_http = (job.endpoint_url or "").startswith("http://")
+    return aws.config_file(job.credentials, job.region, sign_bodies=not plain_http)
 
 
 def secret_files(job: Job) -> dict[str, str]:
     """File name to content, for the directory that is mounted at SECRETS."""
-    files = {}
-    if job.credentials:
-        lines = [
-            "[default]",
-            f"aws_access_key_id = {job.credentials.access_key}",
-            f"aws_secret_access_key = {job.credentials.secret_key}",
-        ]
-        if job.credentials.session_token:
-            lines.append(f"aws_session_token = {job.credentials.session_token}")
-        files["credentials"] = "\n".join(lines) + "\n"
-    if _plain_http(job):
-        # Over HTTPS boto never hashes a body for its signature. Over HTTP it would read each volume once more for that,
-        # though the checksum header, which is signed, protects the body already.
-        files["config"] = "[default]\ns3 =\n    payload_signing_enabled = false\n"
-    if job.passphrase is not None:
-        files["passphrase"] = job.passphrase + "\n"
-    return files
+    files = {
+        "credentials": aws.credentials_file(job.credentials) if job.credentials else None,
+        "config": None if job.credentials and job.credentials.profile else _aws_config(job),
+        "passphrase": None if job.encryption.passphrase is None else job.encryption.passphrase + "\n",
+    }
+    return {name: content for name, content in files.items() if content is not None}
 
 
 def _spec(
@@ -283,6 +331,7 @@ def _spec(
         Mount(job.temp_dir, TEMP, read_only=False),
         Mount(run_dir, RUN, read_only=False),
         *([Mount(job.ca_bundle, CA_BUNDLE)] if job.ca_bundle else []),
+        *([Mount(job.credentials.aws_dir, AWS_DIR)] if job.credentials and job.credentials.profile else []),
     ]
     return ContainerSpec(
         job=job.name,
@@ -295,4 +344,5 @@ def _spec(
         mounts=(*own, *(mounts or [])),
         capabilities=capabilities,
         secrets=secret_files(job),
+        limits=job.limits,
     )

@@ -36,7 +36,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     PermafrostError,
     RunVanished,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, Limits
 
 LASTING = ("backup", "restore")
 # Once duplicity gets SIGTERM through the init it ends at once; the rest is for a slow disk.
@@ -273,6 +273,7 @@ class Engine:
             security_opt=["no-new-privileges"],
             tmpfs={"/tmp": "size=64m,mode=0700"},  # HOME and the sockets of gpg-agent
             log_config=logs,
+            **_limits(spec.limits),
         )
         return config
 
@@ -310,7 +311,8 @@ class Engine:
             state = self._api.inspect_container(current.container)["State"]
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
             result = {**{name: state.get(name) for name in _STATE}, "output": output}
-            host.keep_result(self._job, spec.verb, current.container, result, logs=3 if spec.verb in LASTING else 1)
+            kept = self._job.keep_logs if spec.verb in LASTING else 1
+            host.keep_result(self._job, spec.verb, current.container, result, kept)
             self._remove(current.container)
             host.remove_secrets(self._job, spec.verb)
         except self._not_found:
@@ -354,6 +356,19 @@ class Engine:
                 if error.status_code != _CONFLICT or turn == _TRIES - 1:  # a removal is under way
                     raise
             time.sleep(_TRY_SECONDS)
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    """The engine's words for what a container may take. Swap counts as memory, or the limit would be none."""
+    memory = f"{limits.memory}m" if limits.memory else None
+    wanted = {
+        "nano_cpus": int(limits.cpus * 1_000_000_000) if limits.cpus else None,
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "pids_limit": limits.pids,
+        "blkio_weight": limits.io_weight,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 class Interrupted(Exception):

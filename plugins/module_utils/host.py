@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -23,6 +24,7 @@ from typing import Any, TextIO
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, SECRET_HOMES
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, LockHeld, NoSecretPlace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.times import to_stamp
 
 # The lock is held while a task looks, checks and starts, and during short runs (a plan, a listing).
 _LOCK_SECONDS = 60.0
@@ -99,7 +101,7 @@ def _refuse_foreign(job: Job) -> None:
 
     To be known before ours starts: one that does not get the lock deletes the lock file, and the next one gets in.
     """
-    path = Path(job.archive_dir, job.name, "lockfile")
+    path = Path(job.archive, "lockfile")
     with suppress(FileNotFoundError), path.open("r+b") as lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,6 +124,23 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
     for old in by_age[:-logs]:
         shutil.rmtree(old, ignore_errors=True)
+    _name_log(job, verb, kept, result["StartedAt"], logs)
+
+
+def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:
+    """Give a run's log a second name that people find: the verb and the UTC time of its start."""
+    place = Path(job.state_dir, "logs")
+    make_private(str(place))
+    stamp = re.sub(r"[-:]", "", started[:19]) + "Z"
+    with suppress(FileNotFoundError, FileExistsError):  # duplicity may not have come so far
+        os.link(kept / LOG_FILE, place / f"{verb}-{stamp}.log")
+    for old in sorted(place.glob(f"{verb}-*.log"))[:-logs]:
+        old.unlink(missing_ok=True)
+
+
+def named_log(job: Job, verb: str, started: datetime) -> str:
+    """The name that ``keep_result`` gave to the log of a run that began then."""
+    return str(Path(job.state_dir, "logs", f"{verb}-{to_stamp(started)}.log"))
 
 
 def kept_result(job: Job, verb: str, container: str) -> dict[str, Any] | None:
@@ -220,25 +239,29 @@ def remove_stale_secrets(job: Job, running: set[str]) -> None:
 
 
 def local_manifests(job: Job) -> dict[str, bytes]:
-    """The plain manifests of the archive directory, by file name."""
-    directory = Path(job.archive_dir, job.name)
-    return {path.name: path.read_bytes() for path in directory.glob("duplicity-*.manifest")}
+    """The plain manifests of the archive directory, by file name without the job's prefix."""
+    return {name: path.read_bytes() for name, path in _manifests(job, ".manifest")}
 
 
 def forget_manifest(job: Job, name: str) -> None:
     """Take a local copy of a manifest away; the one in the bucket stays."""
-    Path(job.archive_dir, job.name, name).unlink(missing_ok=True)
+    Path(job.archive, job.file_prefixes.manifest + name).unlink(missing_ok=True)
 
 
 def partial_manifests(job: Job) -> dict[str, bytes]:
-    """The manifests of interrupted backups in the archive directory, by file name."""
-    directory = Path(job.archive_dir, job.name)
-    return {path.name: path.read_bytes() for path in directory.glob("duplicity-*.manifest.part")}
+    """The manifests of interrupted backups in the archive directory, by file name without the job's prefix."""
+    return {name: path.read_bytes() for name, path in _manifests(job, ".manifest.part")}
+
+
+def _manifests(job: Job, ending: str) -> Iterator[tuple[str, Path]]:
+    prefix = job.file_prefixes.manifest
+    for path in Path(job.archive).glob(f"{prefix}duplicity-*{ending}"):
+        yield path.name[len(prefix) :], path
 
 
 def forget_partial(job: Job) -> None:
     """Take away what a resumption needs: duplicity then deletes the set's volumes and starts over."""
-    for path in Path(job.archive_dir, job.name).glob("duplicity-*.part"):
+    for path in Path(job.archive).glob("*duplicity-*.part"):
         path.unlink()
 
 

@@ -23,7 +23,7 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     archive = Archive(job)
     archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
     listing = archive.listing()
-    found = manifest.collect(listing)
+    found = archive.collection(listing)
     manifests = archive.manifests([one for chain in found.chains for one in chain.sets])
     result = {
         "changed": False,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The job: one source tree of one host, going to one key prefix of one bucket.
 
-Pure. ``JOB_OPTIONS`` is the one schema; doc_fragments/job.py documents it and a guard test keeps the two equal.
+Pure. schema.py has the options; here they are checked and become a value that cannot be wrong any more.
 """
 
 from __future__ import annotations
@@ -12,53 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, BadTime
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES
-from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
+from ansible_collections.permafrost.backup.plugins.module_utils import checks, extra_args, selection
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import Credentials, checked_credentials
+from ansible_collections.permafrost.backup.plugins.module_utils.encryption import Encryption, checked_encryption
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import NO_PREFIXES, FilePrefixes
 
-JOB_OPTIONS: dict[str, dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "source": {"type": "path"},
-    "target": {"type": "str", "required": True},
-    "hostname": {"type": "str"},
-    "storage_class": {"type": "str", "choices": list(STORAGE_CLASSES), "default": "DEEP_ARCHIVE"},
-    "volume_size": {"type": "int", "default": 256},
-    "multipart_chunk_size": {"type": "int"},
-    "concurrency": {"type": "int", "default": 2},
-    "compression": {"type": "bool", "default": True},
-    "full_if_older_than": {"type": "str", "default": "4W"},
-    "skip_if_no_change": {"type": "bool", "default": True},
-    "on_unreadable": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
-    "encryption": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "mode": {"type": "str", "choices": ["none", "symmetric"], "required": True},
-            "passphrase": {"type": "str", "no_log": True},
-        },
-        "required_if": [["mode", "symmetric", ["passphrase"]]],
-    },
-    "credentials": {
-        "type": "dict",
-        "options": {
-            "access_key": {"type": "str", "required": True, "no_log": False},
-            "secret_key": {"type": "str", "required": True, "no_log": True},
-            "session_token": {"type": "str", "no_log": True},
-        },
-    },
-    "endpoint_url": {"type": "str"},
-    "region": {"type": "str"},
-    "ca_bundle": {"type": "path"},
-    "image": {"type": "str", "default": "permafrost/duplicity:latest"},
-    "network": {"type": "str", "default": "host"},
-    "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
-    "state_dir": {"type": "path", "default": "/var/lib/permafrost"},
-    "temp_dir": {"type": "path"},
-}
+# Where containers see the source: the host's path below it, so that duplicity notices when it is another one.
+SOURCE = "/source"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 # Amazon S3 User Guide, "General purpose bucket naming rules".
 _TARGET = re.compile(r"(?:boto3\+)?s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*[^/].*)\Z")
+# duplicity puts a prefix into regular expressions as it is, and into names.
+_FILE_PREFIX = re.compile(r"[A-Za-z0-9_.-]{0,100}\Z")
 # A volume may outgrow volume_size by a file's last block and by compression of what does not compress.
 _CHUNK_MARGIN_MB = 64
 # Amazon S3 User Guide, "Amazon S3 multipart upload limits": a part, and a single PUT, has at most 5 GiB.
@@ -66,10 +33,17 @@ _MAX_CHUNK_MB = 5120
 
 
 @dataclass(frozen=True)
-class Credentials:
-    access_key: str
-    secret_key: str
-    session_token: str | None = None
+class Limits:
+    """What a container may take: CPUs, MB of memory, processes, weight of disk I/O (10 to 1000), MB/s of upload."""
+
+    cpus: float | None = None
+    memory: int | None = None
+    pids: int | None = None
+    io_weight: int | None = None
+    upload_rate: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -78,22 +52,38 @@ class Job:
 
     name: str
     source: str | None
+    source_in_container: str
+    rules: tuple[selection.Rule, ...]
+    one_file_system: bool
     bucket: str
     prefix: str
     hostname: str
+    file_prefixes: FilePrefixes
+    archive_dir: str
+    archive_name: str
     storage_class: str
     volume_size: int
     multipart_chunk_size: int
     concurrency: int
     compression: bool
+    compression_level: int | None
     full_if_older_than: str
+    full_if_n_inc: int | None
     skip_if_no_change: bool
     on_unreadable: str
-    passphrase: str | None
+    encryption: Encryption
+    sse: str | None
+    kms_key_id: str | None
     credentials: Credentials | None
     endpoint_url: str | None
     region: str | None
     ca_bundle: str | None
+    retries: int
+    limits: Limits
+    verbosity: str
+    keep_logs: int
+    progress: bool
+    extra_args: tuple[str, ...]
     image: str
     network: str
     docker_host: str
@@ -111,11 +101,12 @@ class Job:
 
     @property
     def encrypted(self) -> bool:
-        return self.passphrase is not None
+        return self.encryption.mode != "none"
 
     @property
-    def archive_dir(self) -> str:
-        return f"{self.state_dir}/archive"
+    def archive(self) -> str:
+        """The directory with the job's plain manifests and signatures."""
+        return f"{self.archive_dir}/{self.archive_name}"
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Job:
@@ -123,34 +114,92 @@ class Job:
         name = params["name"]
         if not _NAME.match(name):
             raise BadInput(f"job.name '{name}' is not a name: letters, digits, dot, dash and underscore, at most 63.")
-        bucket, prefix = parse_target(params["target"])
-        state_dir = _absolute(params, "state_dir").rstrip("/") + f"/{name}"
+        source = checks.absolute(params, "source") if params["source"] else None
         return cls(
             name=name,
-            source=_absolute(params, "source") if params["source"] else None,
-            bucket=bucket,
-            prefix=prefix,
+            source=source,
+            rules=selection.checked_rules(params["selection"], source),
+            one_file_system=params["one_file_system"],
             hostname=params["hostname"] or name,
             storage_class=params["storage_class"],
-            volume_size=_between(params, "volume_size", 1, _MAX_CHUNK_MB - _CHUNK_MARGIN_MB),
-            multipart_chunk_size=_chunk(params),
-            concurrency=_between(params, "concurrency", 0, 64),
-            compression=params["compression"],
-            full_if_older_than=_interval(params),
             skip_if_no_change=params["skip_if_no_change"],
             on_unreadable=params["on_unreadable"],
-            passphrase=_passphrase(params),
-            credentials=checked_credentials(params["credentials"]),
-            endpoint_url=checked_endpoint(params["endpoint_url"]),
             region=params["region"],
-            ca_bundle=_absolute(params, "ca_bundle") if params["ca_bundle"] else None,
+            verbosity=params["verbosity"],
+            progress=params["progress"],
             image=params["image"],
             network=params["network"],
             docker_host=_docker_host(params["docker_host"]),
-            state_dir=state_dir,
-            # A directory of its own also below a shared one: what a killed run leaves there is removed by the next.
-            temp_dir=f"{_absolute(params, 'temp_dir')}/permafrost-{name}" if params["temp_dir"] else f"{state_dir}/tmp",
+            **_places(params, source),
+            **_volumes(params),
+            **_storing(params),
+            **_connecting(params),
         )
+
+
+def _places(params: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+    """Directories, with those of a chain that was made without this collection in the place of our own."""
+    adopt = params["adopt"] or {}
+    state_dir = checks.absolute(params, "state_dir").rstrip("/") + f"/{params['name']}"
+    archive_name = adopt.get("archive_name") or params["name"]
+    if not _NAME.match(archive_name):
+        raise BadInput(f"job.adopt.archive_name '{archive_name}' is not the name of a directory.")
+    return {
+        "source_in_container": _seen_at(adopt, source),
+        "archive_dir": checks.absolute(adopt, "archive_dir") if adopt.get("archive_dir") else f"{state_dir}/archive",
+        "archive_name": archive_name,
+        "state_dir": state_dir,
+        # A directory of its own also below a shared one: what a killed run leaves there is removed by the next.
+        "temp_dir": (
+            f"{checks.absolute(params, 'temp_dir')}/permafrost-{params['name']}"
+            if params["temp_dir"]
+            else f"{state_dir}/tmp"
+        ),
+    }
+
+
+def _seen_at(adopt: Mapping[str, Any], source: str | None) -> str:
+    if adopt.get("source_path"):
+        return checks.absolute(adopt, "source_path")
+    return SOURCE + (source or "").rstrip("/")
+
+
+def _volumes(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "volume_size": checks.between(params, "volume_size", 1, _MAX_CHUNK_MB - _CHUNK_MARGIN_MB),
+        "multipart_chunk_size": _chunk(params),
+        "concurrency": checks.between(params, "concurrency", 0, 64),
+        "compression": params["compression"],
+        "compression_level": _optional(params, "compression_level", 1, 9),
+        "full_if_older_than": checks.age(params, "full_if_older_than"),
+        "full_if_n_inc": _optional(params, "full_if_n_inc", 1, 10000),
+        "limits": _limits(params["limits"] or {}),
+        "keep_logs": checks.between(params, "keep_logs", 1, 10000),
+        "extra_args": extra_args.checked_extra_args(params["extra_args"] or ()),
+    }
+
+
+def _storing(params: Mapping[str, Any]) -> dict[str, Any]:
+    bucket, prefix = parse_target(params["target"])
+    open_words = (params["name"], params["source"] or "", params["target"])
+    sse = params["server_side_encryption"] or {}
+    return {
+        "bucket": bucket,
+        "prefix": prefix,
+        "file_prefixes": _file_prefixes(params["file_prefixes"]),
+        "encryption": checked_encryption(params["encryption"], open_words),
+        "sse": sse.get("mode"),
+        "kms_key_id": sse.get("kms_key_id") if sse.get("mode") == "aws:kms" else None,
+    }
+
+
+def _connecting(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "credentials": checked_credentials(params["credentials"]),
+        "endpoint_url": checks.endpoint(params["endpoint_url"]),
+        "ca_bundle": checks.absolute(params, "ca_bundle") if params["ca_bundle"] else None,
+        "retries": checks.between(params, "retries", 1, 100),
+    }
 
 
 def parse_target(target: str) -> tuple[str, str]:
@@ -167,71 +216,39 @@ def parse_target(target: str) -> tuple[str, str]:
     return match["bucket"], "/".join(parts)
 
 
-def _absolute(params: Mapping[str, Any], option: str) -> str:
-    value: str = params[option]
-    if not value.startswith("/"):
-        raise BadInput(f"job.{option} '{value}' is not an absolute path.")
-    if ".." in value.split("/"):
-        raise BadInput(f"job.{option} '{value}' holds '..'.")
-    return "/" + "/".join(part for part in value.split("/") if part not in ("", "."))
-
-
-def _between(params: Mapping[str, Any], option: str, low: int, high: int) -> int:
-    value: int = params[option]
-    if not low <= value <= high:
-        raise BadInput(f"job.{option} is {value}: {low} to {high} is wanted.")
-    return value
-
-
 def _chunk(params: Mapping[str, Any]) -> int:
     """A little above the volume, so that a volume is one PUT: each part of a multipart upload is billed."""
     if params["multipart_chunk_size"] is None:
         return int(params["volume_size"]) + _CHUNK_MARGIN_MB
-    return _between(params, "multipart_chunk_size", 5, _MAX_CHUNK_MB)
+    return checks.between(params, "multipart_chunk_size", 5, _MAX_CHUNK_MB)
 
 
-def _interval(params: Mapping[str, Any]) -> str:
-    text: str = params["full_if_older_than"]
-    try:
-        interval(text)
-    except BadTime:
-        raise BadInput(f"job.full_if_older_than '{text}' is not an interval such as 4W, 30D or 1M.") from None
-    return text
+def _optional(params: Mapping[str, Any], option: str, low: int, high: int) -> int | None:
+    return None if params[option] is None else checks.between(params, option, low, high)
 
 
-def _passphrase(params: Mapping[str, Any]) -> str | None:
-    encryption = params["encryption"]
-    if encryption["mode"] == "none":
-        if encryption["passphrase"]:
-            raise BadInput("job.encryption has a passphrase, but mode none: nothing would be encrypted.")
-        return None
-    passphrase: str = encryption["passphrase"]
-    # gpg --passphrase-file reads the first line only: a longer passphrase would silently be cut there.
-    if not passphrase or re.search(r"[\n\r\0]", passphrase):
-        raise BadInput("job.encryption.passphrase is empty, has more than one line or holds a NUL.")
-    # Ansible masks it wherever it occurs in a result: keys of a plan would be unusable.
-    if any(passphrase in str(params[option]) for option in ("name", "source", "target")):
-        raise BadInput(
-            "job.encryption.passphrase is part of the job's name, source or target, so anybody could guess it."
-        )
-    return passphrase
+def _limits(options: Mapping[str, Any]) -> Limits:
+    # The least that the engine takes, and what one machine can have.
+    bounds = {"memory": (64, 1 << 24), "pids": (16, 1 << 22), "io_weight": (10, 1000), "upload_rate": (1, 100_000)}
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, (low, high) in bounds.items():
+        if not low <= given.get(name, low) <= high:
+            raise BadInput(f"job.limits.{name} is {given[name]}: {low} to {high} is wanted.")
+    if given.get("cpus", 1) <= 0:
+        raise BadInput(f"job.limits.cpus is {given['cpus']}: a number above 0 is wanted, such as 0.5.")
+    return Limits(**given)
 
 
-def checked_endpoint(url: str | None) -> str | None:
-    """The endpoint_url option. A user part would be a secret in an argv, so the message does not repeat it either."""
-    if url and not re.match(r"https?://[^/\s@?#]+/?\Z", url):
-        raise BadInput("endpoint_url is not a plain URL such as https://s3.example.com, without user, path or query.")
-    return url
-
-
-def checked_credentials(options: Mapping[str, Any] | None) -> Credentials | None:
-    """The credentials option: nothing that would begin a new line in a credentials file or a header."""
-    if not options:
-        return None
-    for name, value in options.items():
-        if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value):
-            raise BadInput(f"credentials.{name} is empty, or holds a blank, a line break or a character beyond ASCII.")
-    return Credentials(**options)
+def _file_prefixes(options: Mapping[str, Any] | None) -> FilePrefixes:
+    given = {name: value for name, value in (options or {}).items() if value}
+    for name, value in given.items():
+        if not _FILE_PREFIX.match(value):
+            raise BadInput(
+                f"job.file_prefixes.{name} '{value}' holds more than letters, digits, dots, dashes and underscores."
+            )
+    if not given:
+        return NO_PREFIXES
+    return FilePrefixes(given.get("archive", ""), given.get("manifest", ""), given.get("signature", ""))
 
 
 def _docker_host(url: str) -> str:

@@ -50,10 +50,26 @@ class FileName:
         return (self.start, self.end)
 
 
-def parse_name(name: str) -> FileName | None:
+@dataclass(frozen=True)
+class FilePrefixes:
+    """What a job's file names begin with (duplicity's ``--file-prefix-archive``, ``-manifest``, ``-signature``)."""
+
+    volume: str = ""
+    manifest: str = ""
+    signature: str = ""
+
+    def of(self, kind: str) -> str:
+        return {"volume": self.volume, "manifest": self.manifest, "signature": self.signature}[kind]
+
+
+NO_PREFIXES = FilePrefixes()
+
+
+def parse_name(name: str, prefixes: FilePrefixes = NO_PREFIXES) -> FileName | None:
     """The parts of a duplicity file name without its key prefix, or None for any other object."""
     for kind, pattern in _PATTERNS:
-        match = pattern.match(name)
+        prefix = prefixes.of(kind)
+        match = pattern.match(name[len(prefix) :]) if name.startswith(prefix) else None
         if match:
             try:
                 return _file_name(kind, match.groupdict())
@@ -173,7 +189,7 @@ class BackupSet:
 
     @property
     def manifest_stem(self) -> str:
-        """The name of the plain manifest in the archive directory."""
+        """The name of the plain manifest in the archive directory, without a file prefix."""
         if self.start is None:
             return f"duplicity-full.{to_stamp(self.end)}.manifest"
         return f"duplicity-inc.{to_stamp(self.start)}.to.{to_stamp(self.end)}.manifest"
@@ -207,12 +223,12 @@ class Collection:
     unknown: list[str]
 
 
-def collect(names: Iterable[str]) -> Collection:
-    """Sort the file names of a prefix (without the prefix) into chains, oldest first."""
+def collect(names: Iterable[str], prefixes: FilePrefixes = NO_PREFIXES) -> Collection:
+    """Sort the file names of a key prefix (without that prefix) into chains, oldest first."""
     sets: dict[tuple[datetime | None, datetime], BackupSet] = {}
     unknown: list[str] = []
     for name in names:
-        parsed = parse_name(name)
+        parsed = parse_name(name, prefixes)
         if parsed is None:
             unknown.append(name)
             continue

@@ -16,7 +16,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError, Stopped
-from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 
 JOB_ARGUMENT: dict[str, dict[str, Any]] = {"job": {"type": "dict", "required": True, "options": JOB_OPTIONS}}
 SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import SESSION_NAME, Credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     AccessRefused,
     BackendFailed,
@@ -21,7 +22,6 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     MissingLibrary,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
-from ansible_collections.permafrost.backup.plugins.module_utils.job import Credentials
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
@@ -66,13 +66,6 @@ class Bucket:
         self.name = name
         self._where = endpoint_url or "Amazon S3"
         self._exceptions = exceptions
-        keys: dict[str, Any] = {}
-        if credentials:
-            keys = {
-                "aws_access_key_id": credentials.access_key,
-                "aws_secret_access_key": credentials.secret_key,
-                "aws_session_token": credentials.session_token,
-            }
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
@@ -81,8 +74,9 @@ class Bucket:
         )
         # botocore's session is what boto3 wraps; without boto3's resources a module starts a quarter second sooner.
         with self._explained("connect"):
-            self._client = botocore.session.get_session().create_client(
-                "s3", endpoint_url=endpoint_url, region_name=region, verify=ca_bundle, config=config, **keys
+            session = _session(botocore.session.get_session(), credentials or Credentials(), region, ca_bundle)
+            self._client = session.create_client(
+                "s3", endpoint_url=endpoint_url, region_name=region, verify=ca_bundle, config=config
             )
 
     def list(self, prefix: str) -> dict[str, S3Object]:
@@ -151,6 +145,35 @@ class Bucket:
         if code in _REFUSED:
             return AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code)
         return BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code)
+
+
+def _session(session: Any, credentials: Credentials, region: str | None, ca_bundle: str | None) -> Any:
+    """A session that is somebody: by key pair, profile or role; else as the SDK finds out."""
+    if credentials.profile:
+        session.set_config_variable("profile", credentials.profile)
+        session.set_config_variable("config_file", f"{credentials.aws_dir}/config")
+        session.set_config_variable("credentials_file", f"{credentials.aws_dir}/credentials")
+    if credentials.access_key:
+        session.set_credentials(credentials.access_key, credentials.secret_key, credentials.session_token)
+    if credentials.role_arn:
+        _assume(session, credentials, region, ca_bundle)
+    return session
+
+
+def _assume(session: Any, credentials: Credentials, region: str | None, ca_bundle: str | None) -> None:
+    """Let the session get the role's credentials when it first needs them, and anew before they expire."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    def client(service: str, **keys: Any) -> Any:
+        return session.create_client(
+            service, region_name=region, endpoint_url=credentials.sts_endpoint_url, verify=ca_bundle, **keys
+        )
+
+    more = {"RoleSessionName": SESSION_NAME}
+    if credentials.external_id:
+        more["ExternalId"] = credentials.external_id
+    fetcher = AssumeRoleCredentialFetcher(client, session.get_credentials(), credentials.role_arn, extra_args=more)
+    session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
 
 
 class _Reply(Exception):

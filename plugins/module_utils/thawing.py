@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import glacier
+from ansible_collections.permafrost.backup.plugins.module_utils import checks, glacier
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,
@@ -24,10 +25,6 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     ThawIncomplete,
     ThawTimeout,
     VolumesMissing,
-)
-from ansible_collections.permafrost.backup.plugins.module_utils.job import (
-    checked_credentials,
-    checked_endpoint,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import ACCEPTED, NO_CAPACITY, Bucket
 
@@ -66,7 +63,7 @@ def _bucket(params: dict[str, Any]) -> Bucket:
     return Bucket(
         params["bucket"],
         credentials=checked_credentials(params["credentials"]),
-        endpoint_url=checked_endpoint(params["endpoint_url"]),
+        endpoint_url=checks.endpoint(params["endpoint_url"]),
         region=params["region"],
         ca_bundle=params["ca_bundle"],
         connections=_WORKERS,

@@ -15,6 +15,7 @@ description:
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
+  - permafrost.backup.connection
   - permafrost.backup.attributes.anywhere
 options:
   bucket:
@@ -57,34 +58,6 @@ options:
       - Seconds between two looks while waiting. A look costs one listing for 1,000 objects.
     type: int
     default: 300
-  credentials:
-    description:
-      - A key pair. Without it boto3 looks in its usual places (environment, profile, role).
-    type: dict
-    suboptions:
-      access_key:
-        description: The access key ID.
-        type: str
-        required: true
-      secret_key:
-        description: The secret access key.
-        type: str
-        required: true
-      session_token:
-        description: The token of temporary credentials.
-        type: str
-  endpoint_url:
-    description:
-      - The URL of an S3 service other than Amazon's.
-    type: str
-  region:
-    description:
-      - The Region of the bucket.
-    type: str
-  ca_bundle:
-    description:
-      - A file of CA certificates for O(endpoint_url).
-    type: path
 seealso:
   - module: permafrost.backup.glacier_restore_info
 """
@@ -148,7 +121,7 @@ error:
 
 from ansible_collections.permafrost.backup.plugins.module_utils import module, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import TIERS
-from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import CONNECTION
 
 SPEC = {
     "bucket": {"type": "str", "required": True},
@@ -158,7 +131,7 @@ SPEC = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 0},
     "poll_interval": {"type": "int", "default": 300},
-    **{option: JOB_OPTIONS[option] for option in ("credentials", "endpoint_url", "region", "ca_bundle")},
+    **CONNECTION,
 }
 
 

@@ -18,7 +18,10 @@ FRAGMENTS = CHECKOUT / "plugins" / "doc_fragments"
 PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
-PURE = ("job", "command", "log", "manifest", "glacier", "diagnosis", "errors", "times", "prices")
+PURE = (
+    "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
+    "manifest", "prices", "schema", "selection", "times",
+)  # fmt: skip
 
 
 @cache

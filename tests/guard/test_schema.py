@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from guard.sources import FRAGMENTS, MODULES, PREFIX, constant, documented
 
 KEYS = ("type", "default", "choices", "required", "elements")

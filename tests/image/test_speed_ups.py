@@ -31,7 +31,8 @@ for turn in range(150):
     with GzipFile(None, "wb", 6, out) as stream:
         for _ in range(chance.randrange(20)):
             length = chance.choice([0, 1, 32767, 32768, 65535, 65536, 131072, 131073, chance.randrange(400000)])
-            piece = chance.choice([text[:length], chance.randbytes(length), chance.randbytes(length // 2) + text[:length]])
+            noise = chance.randbytes(length)
+        piece = chance.choice([text[:length], noise, noise[: length // 2] + text[:length]])
             written += piece
             stream.write(piece)
     assert standard(fileobj=io.BytesIO(out.getvalue())).read() == written
@@ -51,7 +52,8 @@ print("all equal")
 def fast() -> Iterator[Any]:
     """fast_tar.py, as it patches tarfile; afterwards tarfile is itself again."""
     spec = importlib.util.spec_from_file_location("fast_tar", FILES / "fast_tar.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module.tobuf

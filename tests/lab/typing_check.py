@@ -8,7 +8,10 @@ import sys
 from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
-PURE = ("job", "command", "log", "manifest", "glacier", "diagnosis", "prices", "errors", "times")
+PURE = (
+    "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
+    "manifest", "prices", "schema", "selection", "times",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -18,8 +18,9 @@ from typing import Any
 from ansible_collections.permafrost.backup.plugins.module_utils import command
 from ansible_collections.permafrost.backup.plugins.module_utils.command import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
-from ansible_collections.permafrost.backup.plugins.module_utils.job import JOB_OPTIONS, Job
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from lab import image
 from lab.s3.client_api import S3Lab
 

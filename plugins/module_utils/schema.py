@@ -1,0 +1,133 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The job's options as an argument spec: the one schema of all modules and roles.
+
+Pure data. doc_fragments/job.py documents it, and a guard test keeps the two equal; job.py checks what a spec cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES
+
+_RULES = [
+    "include",
+    "exclude",
+    "include_regexp",
+    "exclude_regexp",
+    "include_list",
+    "exclude_list",
+    "exclude_if_present",
+    "exclude_older_than",
+]
+
+SELECTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {name: {"type": "path" if name.endswith("_list") else "str"} for name in _RULES},
+    "mutually_exclusive": [_RULES],
+    "required_one_of": [_RULES],
+}
+
+ENCRYPTION: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "mode": {"type": "str", "choices": ["none", "symmetric", "gpg"], "required": True},
+        "passphrase": {"type": "str", "no_log": True},
+        "encrypt_keys": {"type": "list", "elements": "str", "no_log": False},
+        "sign_key": {"type": "str", "no_log": False},
+        "public_keys": {"type": "str", "no_log": False},
+        "secret_keys": {"type": "str", "no_log": True},
+    },
+    "required_if": [["mode", "symmetric", ["passphrase"]], ["mode", "gpg", ["encrypt_keys"]]],
+}
+
+CREDENTIALS: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "access_key": {"type": "str", "no_log": False},
+        "secret_key": {"type": "str", "no_log": True},
+        "session_token": {"type": "str", "no_log": True},
+        "profile": {"type": "str"},
+        "aws_dir": {"type": "path", "default": "~/.aws"},
+        "role_arn": {"type": "str"},
+        "external_id": {"type": "str"},
+        "sts_endpoint_url": {"type": "str"},
+    },
+    "required_together": [["access_key", "secret_key"]],
+    "required_by": {"session_token": ["access_key"], "external_id": ["role_arn"], "sts_endpoint_url": ["role_arn"]},
+    "mutually_exclusive": [["access_key", "profile"], ["role_arn", "profile"]],
+    "required_one_of": [["access_key", "profile", "role_arn"]],
+}
+
+# How S3 is reached: of a job, and of modules that speak to S3 without one.
+CONNECTION: dict[str, dict[str, Any]] = {
+    "credentials": CREDENTIALS,
+    "endpoint_url": {"type": "str"},
+    "region": {"type": "str"},
+    "ca_bundle": {"type": "path"},
+}
+
+JOB_OPTIONS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "source": {"type": "path"},
+    "selection": SELECTION,
+    "one_file_system": {"type": "bool", "default": False},
+    "target": {"type": "str", "required": True},
+    "hostname": {"type": "str"},
+    "file_prefixes": {
+        "type": "dict",
+        "options": {"archive": {"type": "str"}, "manifest": {"type": "str"}, "signature": {"type": "str"}},
+    },
+    "adopt": {
+        "type": "dict",
+        "options": {
+            "archive_dir": {"type": "path"},
+            "archive_name": {"type": "str"},
+            "source_path": {"type": "path"},
+        },
+        "required_together": [["archive_dir", "archive_name"]],
+    },
+    "storage_class": {"type": "str", "choices": list(STORAGE_CLASSES), "default": "DEEP_ARCHIVE"},
+    "volume_size": {"type": "int", "default": 256},
+    "multipart_chunk_size": {"type": "int"},
+    "concurrency": {"type": "int", "default": 2},
+    "compression": {"type": "bool", "default": True},
+    "compression_level": {"type": "int"},
+    "full_if_older_than": {"type": "str", "default": "4W"},
+    "full_if_n_inc": {"type": "int"},
+    "skip_if_no_change": {"type": "bool", "default": True},
+    "on_unreadable": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "encryption": ENCRYPTION,
+    "server_side_encryption": {
+        "type": "dict",
+        "options": {
+            "mode": {"type": "str", "choices": ["AES256", "aws:kms"], "required": True},
+            "kms_key_id": {"type": "str", "no_log": False},
+        },
+        "required_if": [["mode", "aws:kms", ["kms_key_id"]]],
+    },
+    **CONNECTION,
+    "retries": {"type": "int", "default": 3},
+    "limits": {
+        "type": "dict",
+        "options": {
+            "cpus": {"type": "float"},
+            "memory": {"type": "int"},
+            "pids": {"type": "int"},
+            "io_weight": {"type": "int"},
+            "upload_rate": {"type": "int"},
+        },
+    },
+    "verbosity": {"type": "str", "choices": ["notice", "info", "debug"], "default": "notice"},
+    "keep_logs": {"type": "int", "default": 10},
+    "progress": {"type": "bool", "default": False},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+    "image": {"type": "str", "default": "permafrost/duplicity:latest"},
+    "network": {"type": "str", "default": "host"},
+    "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    "state_dir": {"type": "path", "default": "/var/lib/permafrost"},
+    "temp_dir": {"type": "path"},
+}
