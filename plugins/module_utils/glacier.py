@@ -55,6 +55,15 @@ class S3Object:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A multipart upload that was begun and neither completed nor aborted; its parts are stored at STANDARD."""
+
+    key: str
+    upload_id: str
+    started: datetime
+
+
+@dataclass(frozen=True)
 class PlannedObject:
     """An object that a restore reads, with its state in the bucket at the time of the plan."""
 

@@ -21,7 +21,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EndpointUnreachable,
     MissingLibrary,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
@@ -96,6 +96,16 @@ class Bucket:
         with self._explained("read", key):
             content: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
             return content
+
+    def uploads(self, prefix: str) -> list[Upload]:
+        """Unfinished multipart uploads below ``prefix``."""
+        with self._explained("list"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            return [
+                Upload(entry["Key"], entry["UploadId"], entry["Initiated"])
+                for page in pages
+                for entry in page.get("Uploads", [])
+            ]
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         """Ask for a thaw; ``days`` is how long the copy stays. Returns one of the four states."""
