@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils import host, placing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     ARCHIVE,
     LABEL_COMMAND,
@@ -162,7 +162,7 @@ class Engine:
             staged = staged or (verb == "restore" and (alive or _ended_well(found)))
         host.remove_stale_secrets(self._job, running)
         if not staged and spec.verb != "restore":
-            host.clear_stage(self._job)
+            placing.clear(self._job)
         return own
 
     def _of_job(self, job: str) -> Iterator[dict[str, Any]]:

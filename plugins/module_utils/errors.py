@@ -241,7 +241,9 @@ class DamagedVolume(PermafrostError):
 class DestinationNotEmpty(PermafrostError):
     cause = "destination_not_empty"
     meaning = "A restore never mixes with files that are already there. Nothing was changed."
-    next_step = "Give a destination that is new or an empty directory."
+    next_step = (
+        "Give a destination that is new or an empty directory, or use force: check mode with --diff shows the loss."
+    )
 
 
 class RestoreIncomplete(PermafrostError):
@@ -260,6 +262,30 @@ class PlanDisagrees(PermafrostError):
     cause = "plan_disagrees"
     meaning = "The manifests and duplicity's own dry run name different volumes. Nothing was requested or restored."
     next_step = "Restore the whole set without a path, and report this with the manifests."
+
+
+class CopiesExpire(PermafrostError):
+    cause = "copies_expire"
+    meaning = "A restore whose thawed copies end before it does fails in the middle. Nothing was restored."
+    next_step = "Let them stay longer: glacier_restore with extend and more days. Or correct expected_rate."
+
+
+class DestinationSpace(PermafrostError):
+    cause = "destination_space"
+    meaning = "A restore is built beside what is at the destination already. Nothing was put in place."
+    next_step = "Free space there, or give a destination on a larger file system."
+
+
+class NotInPlace(PermafrostError):
+    cause = "not_in_place"
+    meaning = "All was restored, but it could not be moved to the destination, which is as it was."
+    next_step = "Mend what the message names, and run again."
+
+
+class ReplacementInterrupted(PermafrostError):
+    cause = "replacement_interrupted"
+    meaning = "Both trees are complete, and nothing was lost. Backups go on; restores of this job wait for a decision."
+    next_step = "Move away what is at the destination and run again, which moves the restored tree in."
 
 
 # --- the thaw -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 """The job's directories on the host: lock, archive, run logs, temporary space, secrets on a tmpfs, records.
 
 I/O. Everything lies below ``<state_dir>/<job>`` (0700, root) but for secrets, which never touch a disk, and the staging
-directory of a restore, which must be on the file system of its destination.
+directory of a restore, which must be on the file system of its destination (placing.py).
 """
 
 from __future__ import annotations
@@ -161,28 +161,6 @@ def _kept(job: Job, verb: str, container: str) -> Path:
     return Path(f"{run_dir(job, verb)}.{container[:12]}")
 
 
-# --- the staging directory of a restore -----------------------------------------------------------------------------
-
-
-def stage(job: Job, place: Path) -> None:
-    """Make an empty staging directory, and remember it in case that the task is killed. Call under the lock."""
-    clear_stage(job)
-    shutil.rmtree(place, ignore_errors=True)
-    write_record(job, "staging", {"path": str(place)})
-    try:
-        place.mkdir(mode=0o700)
-    except OSError as error:
-        raise BadInput(f"The directory {place} cannot be made: {error.strerror}.") from error
-
-
-def clear_stage(job: Job, only: Path | None = None) -> None:
-    """Remove what a restore left in its staging directory. Call under the lock, with no restore running."""
-    record = read_record(job, "staging")
-    if record and only in (None, Path(record["path"])):
-        shutil.rmtree(record["path"], ignore_errors=True)
-        Path(job.state_dir, "staging.json").unlink()
-
-
 # --- secrets --------------------------------------------------------------------------------------------------------
 
 
@@ -284,3 +262,8 @@ def read_record(job: Job, name: str) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return record
+
+
+def forget_record(job: Job, name: str) -> None:
+    """Take the record away; without one it does nothing."""
+    Path(job.state_dir, f"{name}.json").unlink(missing_ok=True)

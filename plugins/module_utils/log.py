@@ -105,6 +105,7 @@ class Run:
     unreadable: list[str] = field(default_factory=list)
     unreadable_count: int = 0
     failed_paths: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # what was said of them
     required_volumes: list[str] | None = None
     statistics: dict[str, int] = field(default_factory=dict)
     elapsed_seconds: float = 0.0
@@ -162,6 +163,7 @@ def _warning(run: Run, event: Event) -> None:
         _keep(run.unreadable, _bytes_of(unreadable[1]) if unreadable else _name(event))
     elif event.code in WARN_FAILED:
         _keep(run.failed_paths, _name(event))
+        _keep(run.failures, event.text)
     elif not event.text.startswith(_HARMLESS):
         _keep(run.warnings, event.text)
 

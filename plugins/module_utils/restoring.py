@@ -1,22 +1,32 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The verb of duplicity_restore: plan, preflight, restore beside the destination, move into place."""
+"""The verb of duplicity_restore: preflight, restore beside the destination, move into place; and the plan of it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    destination,
+    difference,
+    estimate,
+    host,
+    log,
+    placing,
+    tree,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,
+    DestinationSpace,
     PermafrostError,
     RestoreIncomplete,
     VolumesFrozen,
@@ -38,40 +48,149 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path}
 
 
+@dataclass(frozen=True)
+class _Order:
+    """What a task wants. ``time`` is that of the set once it is known."""
+
+    job: Job
+    path: str
+    time: datetime
+    dest: Path
+    force: bool
+    rate: float
+
+    @property
+    def staging(self) -> Path:
+        return self.dest.parent / f".{self.dest.name}.{self.job.name}.permafrost-restore"
+
+    @property
+    def spec(self) -> command.ContainerSpec:
+        run_dir = host.run_dir(self.job, "restore")
+        return command.restore(self.job, run_dir, path=self.path, time=self.time, into=str(self.staging))
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        """All that decides what a restore brings: two of equal wishes bring the same."""
+        job = self.job
+        prefixes = job.file_prefixes
+        return {
+            "target": job.url,
+            "endpoint_url": job.endpoint_url,
+            "file_prefixes": [prefixes.volume, prefixes.manifest, prefixes.signature],
+            "extra_args": list(job.extra_args),
+            "path": self.path,
+            "time": to_w3(self.time),
+        }
+
+
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Restore a path, or everything, as it was. Nothing is in place before all of it is."""
-    job = Job.from_params(params["job"])
-    at = moment(params["time"], datetime.now(timezone.utc))
-    path = command.normal_path(params["path"])
-    dest = Path(_destination(params["dest"]))
-    _require_free(dest)
-    archive = Archive(job)
-    staging = dest.parent / f".{dest.name}.{job.name}.permafrost-restore"
-
-    def restore_of(time: datetime) -> command.ContainerSpec:
-        return command.restore(job, host.run_dir(job, "restore"), path=path, time=time, into=str(staging))
-
-    archive.engine.refuse_others(restore_of(at))  # else a first backup that still runs would be told as none
-    chosen = archive.time_of_set(at)
-    spec = restore_of(chosen)
-    result = {
+    order = _order(params)
+    settled = _settle(order)
+    if not destination.is_free(order.dest) and not order.force and not placing.remembered(order.job, order.dest):
+        raise destination.not_empty(order.dest)
+    archive = Archive(order.job)
+    archive.engine.refuse_others(order.spec)  # else a first backup that still runs would be told as none
+    order = replace(order, time=archive.time_of_set(order.time))
+    result: dict[str, Any] = {
         "changed": True,
-        "dest": str(dest),
-        "path": path,
-        "time": to_w3(chosen),
-        "command": list(spec.argv),
+        "dest": str(order.dest),
+        "path": order.path,
+        "time": to_w3(order.time),
+        "command": list(order.spec.argv),
+        "warnings": [],
     }
+    held = _held(order)
+    if held:
+        if settled:
+            result["warnings"].append(f"A killed task had begun to replace {order.dest}: that is done now.")
+        return {**result, "changed": settled, "restored": held}
     if check_mode:
-        result["plan"] = _readable_plan(archive, path, chosen).to_result()
-        archive.require_path(path, chosen)
+        _preflight(archive, order, result)
+        archive.require_path(order.path, order.time)
         return result
 
     def before() -> None:
-        result["plan"] = _readable_plan(archive, path, chosen).to_result()
-        host.stage(job, staging)
+        _preflight(archive, order, result)
+        placing.stage(order.job, order.staging)
 
-    result.update(_restore(archive, spec, before, staging, dest))
+    _restore(archive, order, before, result)
     return result
+
+
+def _order(params: dict[str, Any]) -> _Order:
+    order = _Order(
+        job=Job.from_params(params["job"]),
+        path=command.normal_path(params["path"]),
+        time=moment(params["time"], datetime.now(timezone.utc)),
+        dest=destination.checked(params["dest"]),
+        force=params["force"],
+        rate=params["expected_rate"],
+    )
+    if not 0 < order.rate < float("inf"):
+        raise BadInput(f"expected_rate is {order.rate:g}: a number above 0 is wanted.")
+    if order.force:
+        destination.refuse_to_replace(order.job, order.dest, order.path)
+    return order
+
+
+def _settle(order: _Order) -> bool:
+    """Whether a replacement that a killed task had begun was brought to its end just now."""
+    if not host.read_record(order.job, "placing"):
+        return False
+    with host.locked(order.job, "restore"):
+        return placing.settle(order.job)
+
+
+def _held(order: _Order) -> dict[str, Any] | None:
+    """Counts of what the destination holds, if that is this very restore, unchanged. Else it must be free, or force."""
+    if destination.is_free(order.dest):
+        return None
+    record = placing.remembered(order.job, order.dest) or {}
+    same_wish = order.wish.items() <= record.items()
+    if same_wish and placing.unchanged(order.dest, record):
+        counts: dict[str, Any] = record["counts"]
+        return counts
+    if order.force:
+        return None
+    if same_wish:
+        raise DestinationNotEmpty(
+            f"The destination {order.dest} holds this restore, and was changed since.", dest=str(order.dest)
+        )
+    if record:
+        raise DestinationNotEmpty(
+            f"The destination {order.dest} holds another restore: '{record['path']}' of {record['time']} from "
+            f"{record['target']}; wanted is '{order.path}' of {to_w3(order.time)} from {order.job.url}.",
+            dest=str(order.dest),
+        )
+    raise destination.not_empty(order.dest)
+
+
+# --- before ---------------------------------------------------------------------------------------------------------
+
+
+def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
+    """All that can be known before a byte is written, each with its own message."""
+    made = _readable_plan(archive, order.path, order.time)
+    result["plan"] = made.to_result()
+    result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
+    result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
+    if not destination.is_free(order.dest):
+        found = _loss(archive, order)
+        result["replaced"] = found.to_result()
+        result["diff"] = found.to_diff(str(order.dest))
+
+
+def _loss(archive: Archive, order: _Order) -> difference.Difference:
+    """What a forced restore takes away and brings, from the backup's list of files: no volume is read."""
+    archive.require_path(order.path, order.time)
+    comes = difference.of_backup(archive.files(order.time), order.path)
+    try:
+        found = difference.compare(tree.entries(str(order.dest)), comes)
+    except OSError as error:
+        raise BadInput(f"What is at dest {order.dest} cannot be read: {error}.") from error
+    destination.refuse_other_kind(order.dest, *found.roots)
+    return found
 
 
 def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
@@ -80,21 +199,6 @@ def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
         archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
         raise _frozen(made)
     return made
-
-
-def _destination(dest: str) -> str:
-    if not dest.startswith("/") or ".." in dest.split("/"):
-        raise BadInput(f"dest '{dest}' is not an absolute path without '..'.")
-    return os.path.normpath(dest)
-
-
-def _require_free(dest: Path) -> None:
-    if not dest.parent.is_dir():
-        raise BadInput(f"The parent directory of dest {dest} does not exist.")
-    if dest.is_mount():
-        raise BadInput(f"dest {dest} is a mount point and cannot be replaced in one step: name a directory below it.")
-    if dest.is_symlink() or (dest.exists() and (not dest.is_dir() or any(dest.iterdir()))):
-        raise DestinationNotEmpty(f"The destination {dest} exists and is not an empty directory.", dest=str(dest))
 
 
 def _frozen(made: Plan) -> VolumesFrozen:
@@ -109,44 +213,58 @@ def _frozen(made: Plan) -> VolumesFrozen:
     )
 
 
-def _restore(
-    archive: Archive, spec: command.ContainerSpec, before: Callable[[], None], staging: Path, dest: Path
-) -> dict[str, Any]:
+# --- the run, and after ---------------------------------------------------------------------------------------------
+
+
+def _restore(archive: Archive, order: _Order, before: Callable[[], None], result: dict[str, Any]) -> None:
     try:
-        finished, run = archive.run(spec, before)
+        finished, run = archive.run(order.spec, before)
         if finished.exit_code:
             raise archive.failure(finished, run)
-        if run.failed_paths or run.unreadable_count:
-            failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
-            raise RestoreIncomplete(
-                f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}.", paths=failed
-            )
-        _put_in_place(archive.job, finished, staging, dest)
+        _require_whole(run, order)
+        _put_in_place(order, finished, result)
     finally:
         # A run that goes on, or that the next task is to collect, still needs it; then the next task clears it.
-        with contextlib.suppress(PermafrostError), host.locked(archive.job, "restore", wait_seconds=None):
-            if not archive.engine.has_run(spec):
-                host.clear_stage(archive.job, staging)
-    return {
-        "elapsed_seconds": finished.elapsed_seconds,
-        "attached": finished.attached,
-        "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
-    }
+        with contextlib.suppress(PermafrostError), host.locked(order.job, "restore", wait_seconds=None):
+            if not archive.engine.has_run(order.spec):
+                placing.clear(order.job, order.staging)
+    result["elapsed_seconds"] = finished.elapsed_seconds
+    result["attached"] = finished.attached
+    result["warnings_of_duplicity"] = [log.shown(text) for text in run.warnings]
 
 
-def _put_in_place(job: Job, finished: Finished, staging: Path, dest: Path) -> None:
+def _require_whole(run: log.Run, order: _Order) -> None:
+    """duplicity goes on after a file that it cannot write, and ends well."""
+    if not run.failed_paths and not run.unreadable_count:
+        return
+    failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
+    what = f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}."
+    if any("No space left on device" in text for text in run.failures):
+        raise DestinationSpace(f"The file system of {order.dest} is full: {what}", paths=failed)
+    raise RestoreIncomplete(what, paths=failed)
+
+
+def _put_in_place(order: _Order, finished: Finished, result: dict[str, Any]) -> None:
     """Move the restored data to the destination, unless another task that waited for the same run was first."""
     done = Path(finished.log_file).with_name("in-place")
-    with host.locked(job, "restore", wait_seconds=None):
-        if not done.exists():
-            _require_free(dest)
-            _move_in(staging / "data", dest)
-            done.touch()
+    data = order.staging / "data"
+    with host.locked(order.job, "restore", wait_seconds=None):
+        if done.exists():
+            result["restored"] = (placing.remembered(order.job, order.dest) or {}).get("counts")
+            return
+        _require_leave(order, data)
+        counts, warnings = placing.put(order.job, data, order.dest, order.wish)
+        done.touch()
+    result["restored"] = counts.to_result()
+    result["warnings"] += warnings
 
 
-def _move_in(restored: Path, dest: Path) -> None:
-    """One rename on one file system; an empty directory that was there gives way."""
-    if dest.is_dir() and (restored.is_symlink() or not restored.is_dir()):
-        with contextlib.suppress(FileNotFoundError):
-            dest.rmdir()
-    restored.rename(dest)
+def _require_leave(order: _Order, data: Path) -> None:
+    """Look again: hours may have passed since the first look."""
+    if destination.is_free(destination.checked(str(order.dest))):
+        return
+    if not order.force:
+        raise destination.not_empty(order.dest)
+    destination.refuse_to_replace(order.job, order.dest, order.path)
+    kinds = [next(tree.entries(str(one))).type for one in (order.dest, data)]
+    destination.refuse_other_kind(order.dest, *kinds)
