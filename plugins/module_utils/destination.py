@@ -16,6 +16,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,
     DestinationSpace,
+    PermafrostError,
     TemporarySpace,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import Plan
@@ -107,7 +108,7 @@ def refuse_other_kind(place: Path, there: str | None, comes: str | None) -> None
 def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     """Raise DestinationSpace or TemporarySpace where a restore cannot fit; words of warning where it may not."""
     _check_temporary(job)
-    free, least = shutil.disk_usage(place.parent).free, estimate.least_room(plan, path)
+    free, least = _free(place.parent), estimate.least_room(plan, path)
     if free < least:
         raise DestinationSpace(
             f"The file system of {place} has {_mb(free)} free, and what is restored takes {_mb(least)} or more.",
@@ -123,9 +124,21 @@ def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     return []
 
 
+def where_full(job: Job, place: Path, error: PermafrostError) -> PermafrostError:
+    """What a failed run says of a full disk, with the one that is full: duplicity does not name it."""
+    if isinstance(error, TemporarySpace) and _free(place.parent) <= _free(Path(job.temp_dir)):
+        return DestinationSpace(f"The file system of {place} is full: {error.what}", **error.facts)
+    return error
+
+
+def _free(place: Path) -> int:
+    """Free bytes where a directory is, or is to be made."""
+    there = next(one for one in (place, *place.parents) if one.exists())
+    return shutil.disk_usage(there).free
+
+
 def _check_temporary(job: Job) -> None:
-    place = next(one for one in (Path(job.temp_dir), *Path(job.temp_dir).parents) if one.exists())
-    free = shutil.disk_usage(place).free
+    free = _free(Path(job.temp_dir))
     needed = int((job.concurrency + _TEMPORARY_VOLUMES) * job.volume_size * estimate.MB)
     if free < needed:
         raise TemporarySpace(

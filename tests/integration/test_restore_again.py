@@ -174,7 +174,7 @@ def test_a_replacement_that_is_killed_between_its_renames(backed: Backed) -> Non
 
 def test_a_file_and_a_link(backed: Backed) -> None:
     expected = backed.trees[1]
-    for path in ("awkward/links/file", "awkward/links/dangling", "random"):
+    for path in ("awkward/links/dangling", "random"):
         dest = backed.root / path.rpartition("/")[2]
         kills.succeeded(backed.restore(dest, path=path))
         assert trees.differences({b".": expected[path.encode()]}, trees.snapshot(dest)) == []
@@ -211,7 +211,7 @@ def test_copies_that_expire_too_early(backed: Backed, s3: S3Lab) -> None:
     assert expires in refused["msg"]
     assert sorted(refused["error"]["expiring"]) == sorted(keys)
     near = kills.succeeded(backed.restore(dest, job=job, expected_rate=too_slow * 1.5, _ansible_check_mode=True))
-    assert "expire soon after" in near["warnings"][0]
+    assert "expire soon after" in str(near["warnings"])
     s3.advance(seconds=left + 1)
     assert kills.cause(backed.restore(dest, job=job)) == "volumes_frozen"
     assert not dest.exists()

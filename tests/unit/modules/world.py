@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, RESTORE, ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
@@ -53,11 +53,14 @@ class World:
         }
         return {**given, **changes}
 
-    def run(self, module: ModuleType, options: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+    def run(
+        self, module: ModuleType, options: dict[str, Any], *, check: bool = False, diff: bool = False
+    ) -> dict[str, Any]:
         """Run the module through main(), as ansible does, and give what it printed."""
         before = {number: signal.getsignal(number) for number in HANDLED}
+        modes = {"_ansible_check_mode": check, "_ansible_diff": diff}
         try:
-            with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
+            with patch_module_args(modes | options), pytest.raises(SystemExit) as ended:
                 module.main()
         finally:
             for number, handler in before.items():
@@ -127,6 +130,8 @@ class FakeEngine:
     def refuse_others(self, spec: ContainerSpec) -> None:
         if spec.verb in self.world.fails:
             raise self.world.fails[spec.verb]
+        if spec.verb != "restore":
+            placing.clear(self.job)  # what the engine tidies up when it looks for containers
 
 
 class FakeBucket:
