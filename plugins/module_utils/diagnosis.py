@@ -17,6 +17,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.log import Run
 _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]], ...] = (
     (None, r"Another duplicity instance is already running", errors.LockHeld),
     (None, r"No space left on device|Temp space has", errors.TemporarySpace),
+    (None, r"Max open files of \d+ is too low", errors.OpenFilesTooFew),
     (None, r"long term storage|InvalidObjectState", errors.VolumesFrozen),
     (None, r"Bad session key|decryption failed|GPG Failed|gpg: .*[Bb]ad passphrase", errors.WrongPassphrase),
     (None, r"hash mismatch", errors.DamagedVolume),
@@ -25,7 +26,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"not found in archive", errors.PathNotInBackup),
     (None, r"No (?:backup|signature) chains found", errors.NoBackup),
     (None, r"NoSuchBucket|bucket .* does not exist", errors.BucketMissing),
-    (None, r"NoCredentialsError|Unable to locate credentials", errors.AccessRefused),
+    (None, r"NoCredentialsError|Unable to locate credentials", errors.NoCredentials),
     (None, r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|\b403\b|ExpiredToken", errors.AccessRefused),
     (
         None,

@@ -101,6 +101,20 @@ class NoSecretPlace(PermafrostError):
     next_step = "Mount a tmpfs on /run or /dev/shm."
 
 
+class OpenFilesTooFew(PermafrostError):
+    cause = "open_files"
+    meaning = "duplicity wants to open 1024 files at once, and the engine gives its containers fewer. Nothing was done."
+    next_step = (
+        "Raise the engine's limit (default-ulimits in daemon.json, or LimitNOFILE of its unit), then restart it."
+    )
+
+
+class ClockBehind(PermafrostError):
+    cause = "clock_behind"
+    meaning = "The new set would be older than the one it builds on, and no restore would find it. Nothing was done."
+    next_step = "Set the clock of this host (timedatectl), or wait until it has passed the time of the newest set."
+
+
 class SourceMissing(PermafrostError):
     cause = "source_missing"
     meaning = "Nothing was backed up: an empty backup of a source that is not mounted would look like a success."
@@ -159,6 +173,17 @@ class AccessRefused(PermafrostError):
     cause = "access_refused"
     meaning = "S3 refused the credentials, so nothing was started."
     next_step = "Check job.credentials (key, secret, token) and that its policy allows the action on this prefix."
+
+
+class NoCredentials(PermafrostError):
+    cause = "no_credentials"
+    meaning = (
+        "The job has none, so the role of the instance or task is to count, and it was not found. A container on a bridge "
+        "gets none while the hop limit of the instance's metadata service is 1. Nothing was started."
+    )
+    next_step = (
+        "Give job.credentials, or set job.network to host, or raise the hop limit to 2 (HttpPutResponseHopLimit)."
+    )
 
 
 class EndpointUnreachable(PermafrostError):
