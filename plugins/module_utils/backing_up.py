@@ -162,6 +162,11 @@ def _predicted(archive: Archive, finished: Finished, run: log.Run, result: dict[
     result["changed"] = full or run.resumed or stores
     if not result["changed"]:
         result["action"] = "skipped"
+    try:
+        _judge(archive.job, run)
+    except PermafrostError as error:
+        error.result = {**result, "changed": False}
+        raise
     return result
 
 
