@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -90,11 +91,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
 def _preflight(archive: Archive, check_mode: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
-    source = Path(str(job.source))
-    if not source.exists():
-        raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
-    if not source.is_dir():
-        raise BadInput(f"The source {source} is not a directory.")
+    _require_source(Path(str(job.source)))
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -106,6 +103,18 @@ def _preflight(archive: Archive, check_mode: bool) -> None:
     if not check_mode:
         archive.forget_finished_parts(sets)
         resuming.settle(job, archive.collection(listing).interrupted, listing)
+
+
+def _require_source(source: Path) -> None:
+    try:
+        if not source.exists():
+            raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
+        if not source.is_dir():
+            raise BadInput(f"The source {source} is not a directory.")
+        with os.scandir(source):
+            pass
+    except OSError as error:  # a network file system whose server is gone, for example
+        raise SourceMissing(f"The source {source} cannot be read: {error.strerror}.", source=str(source)) from None
 
 
 def _check_clock(sets: list[BackupSet]) -> None:
