@@ -4,40 +4,51 @@
 
 from __future__ import annotations
 
-_FIRST_STEP = 0.05
-_LONGEST_STEP = 5.0
-_NO_STEP = 0.002
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+# How often a worker looks whether there is room again.
+_LOOK = 0.02
 
 
 class Pace:
-    """How far apart requests are sent. Not for several threads at once: the caller has a lock.
+    """How many requests may be under way. Not for several threads at once: the caller has a lock.
 
-    While all is well there is no step between requests. A reply that says "busy" doubles the step for all workers, once
-    for all requests that were under way; each good reply makes it a tenth shorter.
+    A reply that says "busy" halves their number and makes all workers pause, twice as long each time in a row; what was
+    under way together counts once. A good reply ends the row and makes room for one more.
     """
 
-    def __init__(self, now: float, patience: float) -> None:
-        self.step = 0.0
+    def __init__(self, most: int, now: float, patience: float) -> None:
+        self.room = most
+        self._most = most
+        self._under_way = 0
+        self._row = 0
         self._patience = patience
-        self._next = now
+        self._paused_until = now
         self._slowed = now
         self._answered = now
 
     def wait(self, now: float) -> float:
-        """How long the next request has to wait."""
-        at = max(now, self._next)
-        self._next = at + self.step
-        return at - now
+        """0 when a request may be sent, which then counts as under way; else how long to wait before asking again."""
+        if now < self._paused_until:
+            return self._paused_until - now
+        if self._under_way >= self.room:
+            return _LOOK
+        self._under_way += 1
+        return 0.0
 
     def busy(self, sent: float, now: float) -> bool:
         """A request that was sent then met a busy service. Whether it makes sense to ask again."""
+        self._under_way -= 1
         if sent >= self._slowed:
-            self.step = min(max(2 * self.step, _FIRST_STEP), _LONGEST_STEP)
+            self._row += 1
+            self.room = max(1, self.room // 2)
             self._slowed = now
-            self._next = max(self._next, now + self.step)
+            self._paused_until = now + min(_FIRST_PAUSE * 2 ** (self._row - 1), _LONGEST_PAUSE)
         return now - self._answered < self._patience
 
     def answered(self, now: float) -> None:
         """A request got its reply."""
+        self._under_way -= 1
+        self._row = 0
+        self.room = min(self.room + 1, self._most)
         self._answered = now
-        self.step = self.step * 0.9 if self.step > _NO_STEP else 0.0

@@ -18,10 +18,16 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EndpointUnreachable,
     PermafrostError,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import THAWING, PlannedObject
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import FROZEN, THAWING, PlannedObject
 from ansible_collections.permafrost.backup.plugins.module_utils.pace import Pace
 from ansible_collections.permafrost.backup.plugins.module_utils.retrieval import Wish, Work
-from ansible_collections.permafrost.backup.plugins.module_utils.s3 import BUSY, IN_PROGRESS, NO_CAPACITY, Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import (
+    ACCEPTED,
+    BUSY,
+    IN_PROGRESS,
+    NO_CAPACITY,
+    Bucket,
+)
 
 WORKERS = 16
 # So long S3 may answer nothing but "busy" before the requests that are left count as failed.
@@ -42,7 +48,7 @@ class Sender:
         self._bucket, self._wish = bucket, wish
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._pace = Pace(time.monotonic(), _PATIENCE_SECONDS)
+        self._pace = Pace(WORKERS, time.monotonic(), _PATIENCE_SECONDS)
 
     def send(self, work: Work) -> dict[str, Reply | PermafrostError]:
         """Ask for every object, whatever happens to its neighbours; the replies by key."""
@@ -69,30 +75,47 @@ class Sender:
         """The reply to one object's request, or to the one with the other tier where Expedited has no capacity."""
         fallback = self._wish.fallback_tier
         try:
-            reply = Reply(self._ask(one.key, self._wish.tier), self._wish.tier)
+            reply = Reply(self._ask(one, self._wish.tier), self._wish.tier)
             if reply.state != NO_CAPACITY or not fallback:
                 return reply
             if one.state == THAWING and fallback == "Bulk":
                 return Reply(IN_PROGRESS, fallback)  # it runs already, and nothing is slower
-            return Reply(self._ask(one.key, fallback), fallback)
+            return Reply(self._ask(one, fallback), fallback)
         except PermafrostError as error:
             return error
 
-    def _ask(self, key: str, tier: str) -> str:
+    def _ask(self, one: PlannedObject, tier: str) -> str:
         """One request, again and again while S3 is busy or cannot be reached."""
-        while True:
+        trouble: PermafrostError = BackendFailed(f"S3 was too busy to thaw {one.key}.", code="SlowDown")
+        lost = False
+        while self._may_go():
+            sent = time.monotonic()
+            try:
+                state = self._bucket.thaw(one.key, tier=tier, days=self._wish.days)
+            except EndpointUnreachable as error:
+                state, trouble, lost = BUSY, error, True
+            except PermafrostError:
+                self._answered()
+                raise
+            if state != BUSY:
+                self._answered()
+                # What runs already was frozen a moment ago: the request whose reply was lost had been accepted.
+                return ACCEPTED if lost and state == IN_PROGRESS and one.state == FROZEN else state
+            with self._lock:
+                if not self._pace.busy(sent, time.monotonic()):
+                    break
+        raise trouble
+
+    def _may_go(self) -> bool:
+        """Wait until there is room for a request; false when the task is to end."""
+        while not self._stop.is_set():
             with self._lock:
                 wait = self._pace.wait(time.monotonic())
+            if not wait:
+                return True
             self._stop.wait(wait)
-            sent = time.monotonic()
-            trouble: PermafrostError = BackendFailed(f"S3 was too busy to thaw {key}.", code="SlowDown")
-            try:
-                state = self._bucket.thaw(key, tier=tier, days=self._wish.days)
-            except EndpointUnreachable as error:
-                state, trouble = BUSY, error
-            with self._lock:
-                if state != BUSY:
-                    self._pace.answered(time.monotonic())
-                    return state
-                if not self._pace.busy(sent, time.monotonic()) or self._stop.is_set():
-                    raise trouble
+        return False
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._pace.answered(time.monotonic())

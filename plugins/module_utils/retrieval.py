@@ -189,6 +189,6 @@ def days_warnings(plan: Plan, days: int, hours: float) -> list[str]:
     if hours <= days * 24 or len(plan.keys(glacier.FROZEN)) < 2:
         return []
     return [
-        f"Thawing may take {hours:g} hours, and a copy stays {days} days: the first copies may expire before the last "
-        "are thawed. Give more days or a faster tier."
+        f"Thawing may take {hours:g} hours, and a copy stays {days * 24} hours: the first copies may expire before the "
+        "last are thawed. Give more days or a faster tier."
     ]
