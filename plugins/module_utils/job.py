@@ -186,7 +186,7 @@ def _storing(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "bucket": bucket,
         "prefix": prefix,
-        "file_prefixes": _file_prefixes(params["file_prefixes"]),
+        "file_prefixes": checked_file_prefixes(params["file_prefixes"]),
         "encryption": checked_encryption(params["encryption"], open_words),
         "sse": sse.get("mode"),
         "kms_key_id": sse.get("kms_key_id") if sse.get("mode") == "aws:kms" else None,
@@ -239,7 +239,8 @@ def _limits(options: Mapping[str, Any]) -> Limits:
     return Limits(**given)
 
 
-def _file_prefixes(options: Mapping[str, Any] | None) -> FilePrefixes:
+def checked_file_prefixes(options: Mapping[str, Any] | None) -> FilePrefixes:
+    """The file_prefixes option."""
     given = {name: value for name, value in (options or {}).items() if value}
     for name, value in given.items():
         if not _FILE_PREFIX.match(value):
