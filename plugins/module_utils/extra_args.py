@@ -20,7 +20,6 @@ SUCCESSORS = {
     "--compare-data": "compare_data of duplicity_verify",
     "--compression": "job.compression",
     "--concurrency": "job.concurrency",
-    "--current-time": "nothing (it is for duplicity's own tests)",
     "--do-not-restore-ownership": "--no-restore-ownership (duplicity has renamed it)",
     "--dry-run": "check mode",
     "--encrypt-key": "job.encryption.encrypt_keys",
