@@ -1,4 +1,7 @@
-"""A chain that the guide's own command line made goes on as a job (docs/from-the-guide.md)."""
+"""A chain that the guide's own command line made goes on as a job (docs/from-the-guide.md).
+
+Its commands have their playbooks here, and these run: backup, status, files, thaw, restore.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lab import trees
+import yaml
+
+from lab import play, trees
 from lab.s3.client_api import S3Lab
 
 from .conftest import Job, RunPlaybook
@@ -70,23 +75,18 @@ class Guide:
         }
 
 
-def thaw(s3: S3Lab, bucket: str) -> None:
-    """Everything, and two days later."""
-    for entry in s3.state(bucket):
-        if entry["state"] == "frozen":
-            request = {"Days": 7, "GlacierJobParameters": {"Tier": "Bulk"}}
-            s3.client().restore_object(Bucket=bucket, Key=entry["key"], RestoreRequest=request)
-    s3.advance(hours=49)
-
-
-def info_and_backup(job: Job) -> list[dict[str, Any]]:
-    return [{f"permafrost.backup.duplicity_{verb}": {"job": job}} for verb in ("info", "backup")]
+def run_playbooks(playbook: RunPlaybook, plays: list[tuple[str, dict[str, Any]]], **variables: Any) -> play.Run:
+    """Playbooks of the collection in one run, each with its own variables; they must end well."""
+    imports = [{"ansible.builtin.import_playbook": play.COLLECTION + name, "vars": given} for name, given in plays]
+    run = playbook(yaml.safe_dump(imports), **variables)
+    assert run.code == 0, run.output
+    return run
 
 
 def test_a_chain_goes_on(job: Job, playbook: RunPlaybook, s3: S3Lab, bucket: str, image: str, tmp_path: Path) -> None:
     guide = Guide(tmp_path / "guide", s3, bucket, image)
     trees.make(guide.data, files=20)
-    trees_then = [trees.snapshot(guide.data)]
+    then = [trees.snapshot(guide.data)]
     refused = guide.run(without=())
     assert refused.returncode == 23
     assert "--s3-european-buckets" in refused.stdout
@@ -96,34 +96,35 @@ def test_a_chain_goes_on(job: Job, playbook: RunPlaybook, s3: S3Lab, bucket: str
     adopted = guide.adopted(job)
     assert [path.name for path in guide.config.iterdir()] == [adopted["adopt"]["archive_name"]]
 
-    # With the guide's archive directory, then as after the loss of the host.
-    times = []
-    for turn in (1, 2):
-        trees.change(guide.data, turn)
-        trees_then.append(trees.snapshot(guide.data))
-        run = playbook(info_and_backup(adopted))
-        assert run.code == 0, run.output
-        (chain,) = run.result("duplicity_info")["chains"]
-        assert [one["kind"] for one in chain["sets"]] == ["full", *["incremental"] * (turn - 1)]
-        assert chain["missing_count"] == 0
-        times = [one["time"] for one in chain["sets"]]
-        backup = run.result("duplicity_backup")
-        assert (backup["action"], backup["set"]["size_bytes"].keys()) == ("incremental", {"DEEP_ARCHIVE", "STANDARD"})
-        times.append(backup["set"]["time"])
-        shutil.rmtree(guide.config)
+    # With the guide's archive directory; its playbooks show the chain and go on with it.
+    trees.change(guide.data, 1)
+    then.append(trees.snapshot(guide.data))
+    first = run_playbooks(playbook, [("status", {}), ("backup", {})], duplicity_jobs=[adopted])
+    (chain,) = first.result("duplicity_info")["chains"]
+    assert [(one["kind"], one["missing"]) for one in chain["sets"]] == [("full", [])]
+    assert first.result("duplicity_backup")["action"] == "incremental"
 
-    thaw(s3, bucket)
-    tasks = [
-        {"permafrost.backup.duplicity_restore": {"job": adopted, "time": time, "dest": str(tmp_path / f"at-{number}")}}
-        for number, time in enumerate(times)
-    ]
-    run = playbook([*tasks, info_and_backup(adopted)[0]])
-    assert run.code == 0, run.output
-    assert len(times) == 3
-    for number, expected in enumerate(trees_then):
+    # As after the loss of the host: the bucket has all that it takes.
+    shutil.rmtree(guide.config)
+    lost = {**adopted, "adopt": {"source_path": SEEN_AT}}
+    trees.change(guide.data, 2)
+    then.append(trees.snapshot(guide.data))
+    plays = [("files", {"pattern": "awkward/*", "time": chain["end"]}), ("backup", {}), ("thaw", {"wait": False})]
+    second = run_playbooks(playbook, plays, duplicity_jobs=[lost], thaw_credentials=job["credentials"])
+    listed = second.result("duplicity_info")
+    assert (listed["files_time"], listed["file_count"]) == (chain["end"], len(trees.kept(then[0])))
+    assert 0 < listed["matched_count"] < listed["file_count"]
+    assert second.result("duplicity_backup")["action"] == "incremental"
+    assert second.result("glacier_restore")["replies"].keys() == {"accepted"}
+
+    s3.advance(hours=49)
+    times = [chain["end"], *(run.result("duplicity_backup")["set"]["time"] for run in (first, second))]
+    plays = [("restore", {"time": time, "dest": str(tmp_path / f"at-{number}")}) for number, time in enumerate(times)]
+    third = run_playbooks(playbook, [*plays, ("status", {})], duplicity_jobs=[lost])
+    for number, expected in enumerate(then):
         assert trees.differences(expected, trees.snapshot(tmp_path / f"at-{number}")) == []
-    result = run.result("duplicity_info")
-    assert [len(chain["sets"]) for chain in result["chains"]] == [3]
-    assert result["unknown"] == []
+    (chain,) = third.result("duplicity_info")["chains"]
+    assert [one["time"] for one in chain["sets"]] == times
+    assert third.result("duplicity_info")["unknown"] == []
     names = [Path(entry["key"]).name for entry in s3.state(bucket)]
     assert all(name.startswith(tuple(PREFIXES.values())) for name in names), names
