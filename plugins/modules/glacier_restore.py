@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - permafrost.backup.connection
   - permafrost.backup.attributes.anywhere
+  - permafrost.backup.attributes.group_s3
 options:
   bucket:
     description:
