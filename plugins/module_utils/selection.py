@@ -179,6 +179,8 @@ def list_name(number: int) -> str:
 
 def read_list(rule: Rule, text: str, source: str, place: str) -> tuple[Line, ...]:
     """The patterns of a list, one a line. A line may say by ``+ `` or ``- `` what it does, in spite of the list."""
+    if "\n" in place:
+        raise BadInput(f"job.selection: with a line break in the path of the source, {rule.kind} cannot name anything.")
     lines = []
     for number, line in enumerate(text.split("\n"), 1):
         name = line.strip()

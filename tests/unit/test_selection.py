@@ -167,6 +167,11 @@ def test_a_wrong_line_is_named() -> None:
         read("a\n\n/etc\n")
 
 
+def test_a_list_has_no_line_for_a_source_with_a_line_break() -> None:
+    with pytest.raises(BadInput, match="line break in the path"):
+        selection.read_list(Rule("exclude_list", "/l"), "a", "/a\nb", "/source/a\nb")
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "refused"),
     [
