@@ -128,12 +128,13 @@ def _check_clock(sets: list[BackupSet]) -> None:
 
 def _write_lists(job: Job, verb: str) -> None:
     """The lists of job.selection, as the container is to read them."""
-    source = str(job.source)
+    lists = {}
     for number, rule in enumerate(job.rules):
         if rule.is_list:
-            text = _read_list(rule.value)
-            translated = selection.translate_list(text, source, job.source_in_container)
-            Path(host.run_dir(job, verb), selection.list_name(number)).write_text(translated, encoding="utf-8")
+            lists[number] = selection.read_list(rule, _read_list(rule.value), str(job.source), job.source_in_container)
+            place = Path(host.run_dir(job, verb), selection.list_name(number))
+            place.write_text(selection.list_file(lists[number]), encoding="utf-8")
+    selection.check_last(job.rules, lists)
 
 
 def _read_list(path: str) -> str:

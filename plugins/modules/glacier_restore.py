@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - permafrost.backup.connection
   - permafrost.backup.attributes.anywhere
+  - permafrost.backup.attributes.group_s3
 attributes:
   diff_mode:
     support: full
