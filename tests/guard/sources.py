@@ -20,7 +20,7 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "checks", "command", "credentials", "diagnosis", "difference", "encryption", "errors", "estimate",
-    "extra_args", "glacier", "job", "log", "manifest", "prices", "schema", "selection", "times",
+    "extra_args", "glacier", "job", "log", "manifest", "pace", "prices", "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

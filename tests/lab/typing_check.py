@@ -10,7 +10,7 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "checks", "command", "credentials", "diagnosis", "difference", "encryption", "errors", "estimate",
-    "extra_args", "glacier", "job", "log", "manifest", "prices", "schema", "selection", "times",
+    "extra_args", "glacier", "job", "log", "manifest", "pace", "prices", "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 
