@@ -189,7 +189,11 @@ class Archive:
             return
         wanted = os.fsencode(path)
         if not any(found.path == wanted for found in self.files(time)):
-            raise PathNotInBackup(f"'{path}' is not in the backup of {time:%Y-%m-%dT%H:%M:%SZ}.", path=path)
+            raise self.path_not_there(path, time)
+
+    def path_not_there(self, path: str, time: datetime) -> PathNotInBackup:
+        """What is said of a path that the backup at ``time`` lacks."""
+        return PathNotInBackup(f"'{path}' is not in the backup of {time:%Y-%m-%dT%H:%M:%SZ}.", path=path)
 
     def files(self, time: datetime) -> Iterator[log.ListedFile]:
         """The files of the backup at ``time``, one at a time."""

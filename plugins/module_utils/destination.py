@@ -40,16 +40,9 @@ def checked(dest: str) -> Path:
     place = Path(os.path.realpath(given.parent), given.name)
     if not place.parent.is_dir():
         raise BadInput(f"The parent directory of dest {dest} does not exist.")
-    if place.is_mount() or place in mounts.below(place):
-        raise BadInput(f"dest {dest} is a mount point and cannot be replaced in one step: name a directory below it.")
+    if mounts.is_point(place) and not place.is_dir():
+        raise BadInput(f"dest {dest} is a mount point and no directory, so nothing can take its place.")
     return place
-
-
-def is_free(place: Path) -> bool:
-    """Nothing is there, or an empty directory."""
-    if place.is_symlink():
-        return False
-    return not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
 def not_empty(place: Path) -> DestinationNotEmpty:
@@ -81,7 +74,7 @@ def _own(job: Job, place: Path) -> str:
 
 
 def _mounted(place: Path) -> str:
-    found = mounts.below(place)
+    found = [point for point in mounts.below(place) if point != place]
     return f"holds the mount point {found[0]}" if found else ""
 
 
@@ -99,7 +92,10 @@ def refuse_other_kind(place: Path, there: str | None, comes: str | None) -> None
     words = {"dir": "a directory", "sym": "a symbolic link"}
     is_there, is_coming = words.get(there or "", "a file"), words.get(comes or "", "a file")
     if is_there != is_coming:
-        raise BadInput(f"dest {place} is {is_there}, and what would replace it is {is_coming}: name it in dest.")
+        raise BadInput(
+            f"dest {place} is {is_there}, and what would replace it is {is_coming}. force replaces like by like: give "
+            "the name of what is to be replaced, or remove what is there."
+        )
 
 
 # --- room -----------------------------------------------------------------------------------------------------------
@@ -108,7 +104,7 @@ def refuse_other_kind(place: Path, there: str | None, comes: str | None) -> None
 def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     """Raise DestinationSpace or TemporarySpace where a restore cannot fit; words of warning where it may not."""
     _check_temporary(job)
-    free, least = _free(place.parent), estimate.least_room(plan, path)
+    free, least = _free(_base(place)), estimate.least_room(plan, path)
     if free < least:
         raise DestinationSpace(
             f"The file system of {place} has {_mb(free)} free, and what is restored takes {_mb(least)} or more.",
@@ -124,11 +120,28 @@ def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     return []
 
 
+def check_inodes(place: Path, files: int) -> None:
+    """Raise DestinationSpace where so many files cannot be made. Some file systems have no such limit, and say 0."""
+    found = os.statvfs(_base(place))
+    if found.f_files and found.f_favail < files:
+        raise DestinationSpace(
+            f"The file system of {place} has {found.f_favail} free inodes, and what is restored has {files} files and "
+            "directories.",
+            free_inodes=found.f_favail,
+            needed_inodes=files,
+        )
+
+
 def where_full(job: Job, place: Path, error: PermafrostError) -> PermafrostError:
     """What a failed run says of a full disk, with the one that is full: duplicity does not name it."""
-    if isinstance(error, TemporarySpace) and _free(place.parent) <= _free(Path(job.temp_dir)):
+    if isinstance(error, TemporarySpace) and _free(_base(place)) <= _free(Path(job.temp_dir)):
         return DestinationSpace(f"The file system of {place} is full: {error.what}", **error.facts)
     return error
+
+
+def _base(place: Path) -> Path:
+    """A directory on the file system on which a restore to this place is built."""
+    return place if mounts.is_point(place) else place.parent
 
 
 def _free(place: Path) -> int:

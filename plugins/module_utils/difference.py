@@ -60,6 +60,11 @@ class Difference:
     same_count: int = 0
     roots: tuple[str | None, str | None] = (None, None)
 
+    @property
+    def new_size(self) -> int:
+        """How many files and directories the new tree has, its root included."""
+        return self.new_count + self.changed_count + self.same_count + 1
+
     def to_result(self) -> dict[str, Any]:
         return {
             "removed": [one.name for one in self.removed],

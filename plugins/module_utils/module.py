@@ -39,8 +39,6 @@ def run(argument_spec: dict[str, Any], work: Work, **constraints: Any) -> None:
     except Interrupted as interrupted:
         stopped = Stopped(f"The task was asked to end by {interrupted}.")
         module.fail_json(msg=stopped.message, error=stopped.to_result())
-    if not module._diff:
-        result.pop("diff", None)
     _warn(module, result)
     module.exit_json(**result)
 

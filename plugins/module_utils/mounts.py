@@ -22,3 +22,32 @@ def _points() -> list[Path]:
 def below(place: Path) -> list[Path]:
     """Mount points below a path without links, or at it."""
     return sorted(point for point in _points() if point == place or place in point.parents)
+
+
+def is_point(place: Path) -> bool:
+    """Whether a path without links in its parents is a mount point, a bind mount included."""
+    return place in _points()
+
+
+# --- what a mount point holds ---------------------------------------------------------------------------------------
+
+# The directory in which a restore is built; in a mount point it lies among what is there.
+STAGING = ".permafrost-restore"
+# mkfs makes it, and it is no content while it is empty.
+LOST = "lost+found"
+
+
+def contents(place: Path) -> list[str]:
+    """The names in a directory; of a mount point those that are content."""
+    names = [one.name for one in place.iterdir()]
+    return [name for name in names if is_content(place, name)] if is_point(place) else names
+
+
+def is_content(place: Path, name: str) -> bool:
+    """Whether a name at the top of a file system is content, and not the file system's or a restore's own."""
+    return not name.endswith(STAGING) and not (name == LOST and is_empty(place / name))
+
+
+def is_empty(place: Path) -> bool:
+    """Whether it is an empty directory."""
+    return place.is_dir() and not place.is_symlink() and not any(place.iterdir())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host, mounts, tree
+from ansible_collections.permafrost.backup.plugins.module_utils import filling, host, mounts, tree
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     NotInPlace,
@@ -29,12 +30,20 @@ _STAGING, _PLACING, _RESTORED = "staging", "placing", "restored"
 # So many destinations are remembered.
 _KEEP = 1000
 
+def staging_of(job: Job, dest: Path) -> Path:
+    """The hidden directory in which a restore is built: beside the destination, or in it when it is a mount point."""
+    if mounts.is_point(dest):
+        return dest / f".{job.name}{mounts.STAGING}"
+    return dest.parent / f".{dest.name}.{job.name}{mounts.STAGING}"
+
+
 # --- the staging directory ------------------------------------------------------------------------------------------
 
 
 def stage(job: Job, place: Path) -> None:
     """Make an empty staging directory, and remember it in case that the task is killed. Call under the lock."""
     settle(job)
+    host.forget_record(job, _PLACING)  # an old tree that cannot be removed: it was told, and is nobody's any more
     clear(job)
     shutil.rmtree(place, ignore_errors=True)
     host.write_record(job, _STAGING, {"path": str(place)})
@@ -66,12 +75,15 @@ def put(job: Job, data: Path, dest: Path, wish: dict[str, Any]) -> tuple[tree.Co
     What is there gives way: whether it may is the caller's to know. Call under the lock.
     """
     try:
-        digest, counts = tree.summary(str(data))
+        filled = mounts.is_point(dest)
+        digest, counts = tree.summary(str(data), mounted=filled)
         _sync(data)
     except OSError as error:
         raise NotInPlace(f"The restored data cannot be read back: {error}.") from error
     _remember(job, dest, {**wish, "dest": str(dest), "digest": digest, "counts": counts.to_result()})
-    if not _is_free(dest):
+    if filled:
+        return counts, _fill(job, data, dest)
+    if not is_free(dest):
         return counts, _replace(job, data, dest)
     try:
         if dest.is_dir() and (data.is_symlink() or not data.is_dir()):
@@ -82,23 +94,24 @@ def put(job: Job, data: Path, dest: Path, wish: dict[str, Any]) -> tuple[tree.Co
     return counts, []
 
 
-def aside_of(job: Job, dest: Path) -> Path:
+def is_free(dest: Path) -> bool:
+    """Nothing is there, or an empty directory."""
+    if not os.path.lexists(dest):
+        return True
+    return dest.is_dir() and not dest.is_symlink() and not mounts.contents(dest)
+
+
+def _aside_of(job: Job, dest: Path) -> Path:
     """Where the old tree is, until it is removed."""
-    return dest.parent / f".{dest.name}.{job.name}.permafrost-old"
-
-
-def _is_free(dest: Path) -> bool:
-    if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
-        return False
-    return not dest.exists() or not any(dest.iterdir())
+    names = (f".{dest.name}.{job.name}.permafrost-old{number or ''}" for number in itertools.count())
+    return next(place for place in (dest.parent / name for name in names) if not os.path.lexists(place))
 
 
 def _replace(job: Job, data: Path, dest: Path) -> list[str]:
     """The old tree aside, the new one in its place, the old one away."""
-    aside = aside_of(job, dest)
-    if os.path.lexists(aside):
-        raise NotInPlace(f"{aside} is there already, and nothing tells why.")
-    host.write_record(job, _PLACING, {"data": str(data), "dest": str(dest), "aside": str(aside)})
+    aside = _aside_of(job, dest)
+    record = {"data": str(data), "dest": str(dest), "aside": str(aside), "step": "rename"}
+    host.write_record(job, _PLACING, record)
     try:
         dest.rename(aside)
         data.rename(dest)
@@ -108,10 +121,28 @@ def _replace(job: Job, data: Path, dest: Path) -> list[str]:
             if back:
                 aside.rename(dest)
         if os.path.lexists(aside):
-            raise _torn(dest, aside, data) from error
+            raise _torn(dest, aside, data, error) from error
         host.forget_record(job, _PLACING)
         raise NotInPlace(f"{dest} cannot be replaced: {error.strerror}.") from error
-    return _finish(job, aside)
+    return _finish(job, record)
+
+
+def _fill(job: Job, data: Path, dest: Path) -> list[str]:
+    """What is in the mount point aside, the new entries in its place, the old ones away."""
+    if data.is_symlink() or not data.is_dir():
+        raise NotInPlace(f"{dest} is a mount point, and what was restored is no directory: name a file below it.")
+    record = filling.plan(data, dest)
+    host.write_record(job, _PLACING, record)
+    try:
+        filling.go_on(record, lambda changed: host.write_record(job, _PLACING, changed))
+    except OSError as error:
+        try:
+            filling.go_back(record)
+        except OSError:
+            raise _torn(dest, Path(record["aside"]), data, error) from error
+        host.forget_record(job, _PLACING)
+        raise NotInPlace(f"{dest} cannot be filled: {error.strerror or error}.") from error
+    return _finish(job, record)
 
 
 def settle(job: Job) -> bool:
@@ -124,35 +155,51 @@ def settle(job: Job) -> bool:
     if record is None:
         return False
     data, dest, aside = Path(record["data"]), Path(record["dest"]), Path(record["aside"])
-    moved = False
-    if os.path.lexists(aside) and not os.path.lexists(dest):
+    moved = record["step"] in ("out", "in")
+    if moved:
+        try:
+            if not data.is_dir():  # it goes last of all
+                raise FileNotFoundError(f"{data} is not there: is its file system mounted?")
+            filling.go_on(record, lambda changed: host.write_record(job, _PLACING, changed))
+        except OSError as error:
+            raise _torn(dest, aside, data, error) from error
+    elif record["step"] == "rename" and os.path.lexists(aside) and not os.path.lexists(dest):
         moved = os.path.lexists(data)
         try:
             (data if moved else aside).rename(dest)
         except OSError as error:
-            raise _torn(dest, aside, data) from error
-    elif os.path.lexists(aside) and os.path.lexists(data):
+            raise _torn(dest, aside, data, error) from error
+    elif record["step"] == "rename" and os.path.lexists(aside) and os.path.lexists(data):
         raise _torn(dest, aside, data)
-    _finish(job, aside)
+    _finish(job, record)
     return moved
 
 
-def _torn(dest: Path, aside: Path, data: Path) -> ReplacementInterrupted:
+def _torn(dest: Path, aside: Path, data: Path, why: object = "") -> ReplacementInterrupted:
     return ReplacementInterrupted(
         f"{dest} was to be replaced: what was there is now {aside}, what was restored is {data}, and neither can be "
-        "moved to the destination.",
+        f"moved to the destination{f' ({why})' if why else ''}.",
         dest=str(dest),
         old=str(aside),
         restored=str(data),
     )
 
 
-def _finish(job: Job, aside: Path) -> list[str]:
+def _finish(job: Job, record: dict[str, Any]) -> list[str]:
     """Remove the old tree. What cannot be removed is tried again by the next task, and told."""
+    aside = Path(record["aside"])
+    if record["step"] == "in":
+        record["step"] = "dress"
+        host.write_record(job, _PLACING, record)
     why = _remove(aside)
+    if record["step"] == "dress":
+        shutil.rmtree(aside.parent, ignore_errors=True)
+        with suppress(OSError):  # its file system may be gone
+            filling.dress(record)
     if not os.path.lexists(aside):
         host.forget_record(job, _PLACING)
         return []
+    host.write_record(job, _PLACING, {**record, "step": "dress" if "root" in record else "remove"})
     return [f"The tree that was replaced could not be removed: {aside} ({why})."]
 
 
@@ -191,7 +238,7 @@ def remembered(job: Job, dest: Path) -> dict[str, Any] | None:
 def unchanged(dest: Path, record: dict[str, Any]) -> bool:
     """Whether the destination still holds what the record says."""
     try:
-        return tree.summary(str(dest))[0] == record["digest"]
+        return tree.summary(str(dest), mounted=mounts.is_point(dest))[0] == record["digest"]
     except OSError:  # it changes while we look
         return False
 

@@ -19,6 +19,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     glacier,
     host,
     log,
+    mounts,
     placing,
     tree,
 )
@@ -64,7 +65,7 @@ class _Order:
 
     @property
     def staging(self) -> Path:
-        return self.dest.parent / f".{self.dest.name}.{self.job.name}.permafrost-restore"
+        return placing.staging_of(self.job, self.dest)
 
     @property
     def spec(self) -> command.ContainerSpec:
@@ -90,7 +91,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Restore a path, or everything, as it was. Nothing is in place before all of it is."""
     order = _order(params)
     settled = _settle(order)
-    if not destination.is_free(order.dest) and not order.force and not placing.remembered(order.job, order.dest):
+    if not placing.is_free(order.dest) and not order.force and not placing.remembered(order.job, order.dest):
         raise destination.not_empty(order.dest)
     archive = Archive(order.job)
     archive.engine.refuse_others(order.spec)  # else a first backup that still runs would be told as none
@@ -110,7 +111,6 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return {**result, "changed": settled, "restored": held}
     if check_mode:
         _preflight(archive, order, result)
-        archive.require_path(order.path, order.time)
         return result
 
     def before() -> None:
@@ -142,12 +142,14 @@ def _settle(order: _Order) -> bool:
     if not host.read_record(order.job, "placing"):
         return False
     with host.locked(order.job, "restore"):
-        return placing.settle(order.job)
+        settled = placing.settle(order.job)
+        placing.clear(order.job)
+    return settled
 
 
 def _held(order: _Order) -> dict[str, Any] | None:
     """Counts of what the destination holds, if that is this very restore, unchanged. Else it must be free, or force."""
-    if destination.is_free(order.dest):
+    if placing.is_free(order.dest):
         return None
     record = placing.remembered(order.job, order.dest) or {}
     same_wish = order.wish.items() <= record.items()
@@ -178,22 +180,35 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
     result["plan"] = made.to_result()
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
     result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
-    if not destination.is_free(order.dest):
-        found = _loss(archive, order)
+    replaces = not placing.is_free(order.dest)
+    try:
+        found = _compared(archive, order, replaces)
+    except PermafrostError as error:
+        if replaces or isinstance(error, BadInput):
+            raise
+        # A restore reads no signatures, so it works without those that a list needs.
+        result["warnings"].append(
+            f"The files of the backup cannot be listed, so that no path and no inodes were checked: {error.what}"
+        )
+        return
+    if order.path and found.roots[1] is None:
+        raise archive.path_not_there(order.path, order.time)
+    if replaces or mounts.is_point(order.dest):
+        destination.refuse_other_kind(order.dest, found.roots[0] or "dir", found.roots[1])
+    destination.check_inodes(order.dest, found.new_size)
+    if replaces:
         result["replaced"] = found.to_result()
         result["diff"] = found.to_diff(str(order.dest))
 
 
-def _loss(archive: Archive, order: _Order) -> difference.Difference:
-    """What a forced restore takes away and brings, from the backup's list of files: no volume is read."""
-    archive.require_path(order.path, order.time)
+def _compared(archive: Archive, order: _Order, replaces: bool) -> difference.Difference:
+    """What a restore takes away and brings, from the backup's list of files: no volume is read."""
     comes = difference.of_backup(archive.files(order.time), order.path)
+    there = tree.entries(str(order.dest), mounted=mounts.is_point(order.dest)) if replaces else ()
     try:
-        found = difference.compare(tree.entries(str(order.dest)), comes)
+        return difference.compare(there, comes)
     except OSError as error:
         raise BadInput(f"What is at dest {order.dest} cannot be read: {error}.") from error
-    destination.refuse_other_kind(order.dest, *found.roots)
-    return found
 
 
 def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
@@ -264,7 +279,7 @@ def _put_in_place(order: _Order, finished: Finished, result: dict[str, Any]) -> 
 
 def _require_leave(order: _Order, data: Path) -> None:
     """Look again: hours may have passed since the first look."""
-    if destination.is_free(destination.checked(str(order.dest))):
+    if placing.is_free(destination.checked(str(order.dest))):
         return
     if not order.force:
         raise destination.not_empty(order.dest)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.permafrost.backup.plugins.module_utils import mounts
 from ansible_collections.permafrost.backup.plugins.module_utils.difference import Entry
 
 _TYPES = {
@@ -41,15 +42,19 @@ class Counts:
         return asdict(self)
 
 
-def summary(top: str) -> tuple[str, Counts]:
+def summary(top: str, *, mounted: bool = False) -> tuple[str, Counts]:
     """A digest over names, types, sizes, mtimes, modes, owners and the targets of links; and the counts.
 
     Equal for a copy that keeps all of these: neither ctime nor inode count, and no mtime of a link. The sum over the
-    entries does not depend on the order of the walk, so that it needs no memory.
+    entries does not depend on the order of the walk, so that it needs no memory. With ``mounted`` it is what a mount
+    point holds, or will hold: without what is no content there, and without the mtime of the root, which a restore's
+    own directory in it changes.
     """
     total = files = directories = others = size = 0
-    for path, found in _walk(top):
-        total += int.from_bytes(hashlib.sha256(_facts(path, len(top), found)).digest(), "big")
+    for path, found in _walk(top, mounted):
+        timeless = stat.S_ISLNK(found.st_mode) or (mounted and path == top)
+        mtime = None if timeless else found.st_mtime_ns
+        total += int.from_bytes(hashlib.sha256(_facts(path, len(top), found, mtime)).digest(), "big")
         if stat.S_ISREG(found.st_mode):
             files, size = files + 1, size + found.st_size
         elif stat.S_ISDIR(found.st_mode):
@@ -59,7 +64,7 @@ def summary(top: str) -> tuple[str, Counts]:
     return f"{total % (1 << 256):064x}", Counts(files, directories, others, size)
 
 
-def _walk(top: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(top: str, mounted: bool) -> Iterator[tuple[str, os.stat_result]]:
     """Every path from ``top`` on with its lstat."""
     found = os.lstat(top)
     yield top, found
@@ -67,13 +72,19 @@ def _walk(top: str) -> Iterator[tuple[str, os.stat_result]]:
     while pending:
         with os.scandir(pending.pop()) as children:
             for child in children:
+                if mounted and child.path == os.path.join(top, child.name) and not _is_content(top, child.name):
+                    continue
                 found = child.stat(follow_symlinks=False)
                 yield child.path, found
                 if stat.S_ISDIR(found.st_mode):
                     pending.append(child.path)
 
 
-def _facts(path: str, cut: int, found: os.stat_result) -> bytes:
+def _is_content(top: str, name: str) -> bool:
+    return mounts.is_content(Path(top), name)
+
+
+def _facts(path: str, cut: int, found: os.stat_result, mtime: int | None) -> bytes:
     """One entry as bytes, with its path from the root on. A path holds no NUL, so no two entries give the same."""
     special: object = ""
     if stat.S_ISREG(found.st_mode):
@@ -82,11 +93,10 @@ def _facts(path: str, cut: int, found: os.stat_result) -> bytes:
         special = os.fsencode(Path(path).readlink())
     elif stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
         special = found.st_rdev
-    mtime = None if stat.S_ISLNK(found.st_mode) else found.st_mtime_ns
     return os.fsencode(path[cut:]) + b"\0" + repr((found.st_mode, found.st_uid, found.st_gid, mtime, special)).encode()
 
 
-def entries(top: str) -> Iterator[Entry]:
+def entries(top: str, *, mounted: bool = False) -> Iterator[Entry]:
     """Every file in the order of duplicity's lists: by the names of its path, one after the other."""
     pending: list[tuple[bytes, ...]] = [()]
     while pending:
@@ -96,4 +106,7 @@ def entries(top: str) -> Iterator[Entry]:
         yield Entry(path, _TYPES[stat.S_IFMT(found.st_mode)], int(found.st_mtime))
         if stat.S_ISDIR(found.st_mode):
             with os.scandir(place) as children:
-                pending.extend((*path, name) for name in sorted((child.name for child in children), reverse=True))
+                names = sorted((child.name for child in children), reverse=True)
+            if mounted and not path:
+                names = [name for name in names if _is_content(top, os.fsdecode(name))]
+            pending.extend((*path, name) for name in names)

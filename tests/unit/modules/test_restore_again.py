@@ -28,10 +28,10 @@ class Killed(BaseException):
     """SIGKILL: from here on the task does nothing any more."""
 
 
-def restore(world: World, *, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
+def restore(world: World, *, check: bool = False, **options: Any) -> dict[str, Any]:
     world.replies = {**REPLIES, **world.replies}
     given = {"job": world.job(), "dest": str(world.directory / "dest"), **options}
-    return world.run(duplicity_restore, given, check=check, diff=diff)
+    return world.run(duplicity_restore, given, check=check)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_the_same_again_starts_nothing(world: World) -> None:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "another file": lambda dest: (dest / "new").touch(),
-    "no file": lambda dest: (dest / "restored").unlink(),
+    "no file but another": lambda dest: (dest / "restored").rename(dest / "moved"),
     "another size": lambda dest: (dest / "restored").write_text("longer content"),
     "another mtime": lambda dest: os.utime(dest / "restored", ns=(0, (dest / "restored").stat().st_mtime_ns + 1)),
     "another mode": lambda dest: (dest / "restored").chmod(0o600),
@@ -130,7 +130,7 @@ def test_what_force_would_replace(world: World, dest: Path) -> None:
     (dest / "etc").mkdir()
     (dest / "etc" / "hosts").write_text("in the full, deleted since")
     (dest / "etc" / "new").mkdir()
-    result = restore(world, force=True, check=True, diff=True)
+    result = restore(world, force=True, check=True)
     replaced = result["replaced"]
     assert replaced["removed"] == ["below", "below/older", "etc/hosts", "old"]
     assert "etc/nginx/nginx.conf" in replaced["new"]
@@ -141,7 +141,6 @@ def test_what_force_would_replace(world: World, dest: Path) -> None:
     assert "etc/new (reg, " in result["diff"]["after"]
     assert "restore" not in world.verbs()
     assert files(dest).items() >= OLD.items()
-    assert "diff" not in restore(world, force=True, check=True)
 
 
 def test_force_replaces(world: World, dest: Path) -> None:
@@ -164,7 +163,7 @@ def test_a_failed_restore_replaces_nothing(world: World, dest: Path, reply: str)
 
 
 REFUSED = {
-    "/": "mount point",
+    "/": "holds, or lies in, the job's state_dir",
     "/etc": "directory of the system",
     "/usr/bin": "directory of the system",
     "{0}": "holds, or lies in, the job's state_dir",
@@ -173,7 +172,6 @@ REFUSED = {
     "{0}/state/web01-data/archive": "holds, or lies in, the job's state_dir",
     "{0}/temp": "holds, or lies in, the job's temp_dir",
     "{0}/sources": "holds more than the path that is restored, which comes from {0}/sources/here",
-    "/proc/sys": "holds",
     "{0}/link": "symbolic link",
     "{0}/file": "is a file, and what would replace it is a directory",
 }
@@ -393,8 +391,11 @@ def test_copies_that_expire_before_the_end(world: World, check: bool) -> None:
 
 
 def room(monkeypatch: pytest.MonkeyPatch, **free: int) -> None:
-    """Free bytes by the last name of a directory; plenty elsewhere."""
-    usage = lambda path: SimpleNamespace(free=free.get(Path(path).name, 1 << 50))  # noqa: E731
+    """Free bytes below directories of a name; plenty elsewhere."""
+
+    def usage(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=next((size for name, size in free.items() if name in path.parts), 1 << 50))
+
     monkeypatch.setattr(shutil, "disk_usage", usage)
 
 
@@ -405,10 +406,27 @@ def test_no_room_at_the_destination(world: World, monkeypatch: pytest.MonkeyPatc
     room(monkeypatch, small=read // 2)
     result = restore(world, dest=str(world.directory / "small" / "dest"), check=True)
     assert "it does not fit" in str(result["warnings"])
-    full = [key for key in world.objects if "duplicity-full." in key and ".difftar" in key]
-    time = full[0].split("duplicity-full.")[1].split(".")[0]
-    world.replies["plan"] = "plan-full"
-    assert time
+    room(monkeypatch, small=1 << 50)
+    assert "it does not fit" not in str(restore(world, dest=str(world.directory / "small" / "dest"), check=True))
+
+
+def test_no_inodes_at_the_destination(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems have no limit, and then say 0 of 0."""
+    needed = len(list(transcript.load("list").listed()))
+    for total, free, refused in ((1000, needed - 1, True), (1000, needed, False), (0, 0, False)):
+        found = SimpleNamespace(f_files=total, f_favail=free)
+        monkeypatch.setattr(os, "statvfs", lambda _path, found=found: found)
+        for check in (True, False):
+            result = restore(world, check=check, dest=f"{world.directory}/{total} {free} {check}")
+            assert (result.get("error", {}).get("cause") == "destination_space") is refused
+            if refused:
+                assert (result["error"]["free_inodes"], result["error"]["needed_inodes"]) == (free, needed)
+                assert "restore" not in world.verbs()
+
+
+def test_a_list_that_cannot_be_had_is_told(world: World, dest: Path) -> None:
+    """A restore needs no signatures; what force would replace is not known without them."""
+    world.fails["list"] = errors.BackendFailed("no signatures")
 
 
 def test_no_room_for_volumes_in_the_making(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
