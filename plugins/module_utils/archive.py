@@ -14,7 +14,15 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, glacier, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    diagnosis,
+    differences,
+    glacier,
+    host,
+    log,
+    manifest,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EncryptionMismatch,
@@ -72,6 +80,16 @@ class Archive:
             raise self.failure(finished, run)
         return finished, run
 
+    def verify(
+        self, spec: command.ContainerSpec, before: Callable[[], None], path: str
+    ) -> tuple[Finished, log.Run, differences.Verified]:
+        """Run a verify to its end. duplicity ends with 1 for differences, and for a volume that is not there."""
+        finished, run = self.run(spec, before)
+        found = differences.summarize(self._events(finished), path)
+        if finished.exit_code not in (0, 1) or run.errors or found.compared is None:
+            raise self.failure(finished, run)
+        return finished, run, found
+
     def failure(self, finished: Finished, run: log.Run) -> PermafrostError:
         """The error of a failed run. duplicity names a wrong passphrase in many ways, and gpg in one: ask it."""
         if self.job.encrypted or re.search("gpg|GPG", finished.output):
@@ -119,8 +137,8 @@ class Archive:
                 host.forget_partial(self.job)
 
     def _local(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume] | None]:
-        local = host.local_manifests(self.job)
-        return {one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one) for one in sets}
+        stems = {one.manifest_stem: one for one in sets}  # one manifest at a time: each may name a million files
+        return {stem: manifest.usable_volumes(host.local_manifest(self.job, stem), one) for stem, one in stems.items()}
 
     def _drop_unusable(self, sets: list[manifest.BackupSet]) -> None:
         """Make duplicity fetch anew what was cut off on this host: it would believe the local copy."""

@@ -90,11 +90,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
 def _preflight(archive: Archive, check_mode: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
-    source = Path(str(job.source))
-    if not source.exists():
-        raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
-    if not source.is_dir():
-        raise BadInput(f"The source {source} is not a directory.")
+    require_source(job)
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -102,10 +98,19 @@ def _preflight(archive: Archive, check_mode: bool) -> None:
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
         archive.succeed(command.fetch_metadata(job, host.run_dir(job, "info")))
     archive.check_passphrase(listing)
-    _write_lists(job, "check" if check_mode else "backup")
+    write_lists(job, "check" if check_mode else "backup")
     if not check_mode:
         archive.forget_finished_parts(sets)
         resuming.settle(job, archive.collection(listing).interrupted, listing)
+
+
+def require_source(job: Job) -> None:
+    """Raise SourceMissing, or BadInput for a source that is no directory."""
+    source = Path(str(job.source))
+    if not source.exists():
+        raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
+    if not source.is_dir():
+        raise BadInput(f"The source {source} is not a directory.")
 
 
 def _check_clock(sets: list[BackupSet]) -> None:
@@ -117,13 +122,13 @@ def _check_clock(sets: list[BackupSet]) -> None:
         )
 
 
-def _write_lists(job: Job, verb: str) -> None:
-    """The lists of job.selection, as the container is to read them."""
-    source = str(job.source)
+def write_lists(job: Job, verb: str, path: str = "") -> None:
+    """The lists of job.selection, as the container is to read them; with ``path``, what concerns it."""
+    source, place = str(job.source), job.source_in_container
     for number, rule in enumerate(job.rules):
         if rule.is_list:
             text = _read_list(rule.value)
-            translated = selection.translate_list(text, source, job.source_in_container)
+            translated = selection.translate_list(text, source, place, f"{place}/{path}" if path else "")
             Path(host.run_dir(job, verb), selection.list_name(number)).write_text(translated, encoding="utf-8")
 
 

@@ -84,17 +84,51 @@ def literal(path: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", path)
 
 
-def argv(rules: tuple[Rule, ...], source: str, place: str, lists: str) -> list[str]:
-    """duplicity's options. Lists are files below ``lists``, by the names of ``list_name``."""
+def argv(rules: tuple[Rule, ...], source: str, place: str, lists: str, top: str = "") -> list[str]:
+    """duplicity's options. Lists are files below ``lists``, by the names of ``list_name``.
+
+    With ``top``, a path below ``place``, the options are for a walk that begins there.
+    """
     words = []
     for number, rule in enumerate(rules):
         if rule.is_list:
             words += [f"--{rule.kind.replace('_list', '-filelist')}", f"{lists}/{list_name(number)}"]
         elif rule.kind in ("include", "exclude"):
-            words += [f"--{rule.kind}", pattern(rule.value, source, place)]
+            text = pattern(rule.value, source, place)
+            words += [f"--{rule.kind}", text] if concerns(text, top) else []
         else:
             words += [f"--{rule.kind.replace('_', '-')}", rule.value]
-    return words
+    # What is left may end with an include, which duplicity refuses: this excludes nothing.
+    return [*words, "--exclude-regexp", "(?!)"] if words and top else words
+
+
+def concerns(text: str, top: str) -> bool:
+    """Whether a pattern can fit ``top`` or something below it: duplicity refuses one that cannot (globmatch.py)."""
+    if not top or text.startswith("**"):
+        return True
+    parts, names = text.rstrip("/").split("/"), top.split("/")
+    for at, part in enumerate(parts[: len(names)]):
+        if "**" in part:
+            return bool(re.match(_expression(part[: part.index("**") + 2]) + r"\Z", "/".join(names[at:]), re.S))
+        if not re.match(_expression(part) + r"\Z", names[at], re.S):
+            return False
+    return True
+
+
+_SPECIAL = re.compile(r"(\*\*)|(\*)|(\?)|\[([!^]?)(\]?[^\]]*)\]")
+
+
+def _expression(glob: str) -> str:
+    """A part of a shell pattern as a regular expression, as duplicity reads it."""
+    out, done = "", 0
+    for match in _SPECIAL.finditer(glob):
+        out += re.escape(glob[done : match.start()])
+        stuff = re.sub(r"([\\\[&~|^])", r"\\\1", match[5] or "")
+        out += (
+            ".*" if match[1] else "[^/]*" if match[2] else "[^/]" if match[3] else f"[{'^' if match[4] else ''}{stuff}]"
+        )
+        done = match.end()
+    return out + re.escape(glob[done:])
 
 
 def list_name(number: int) -> str:
@@ -102,8 +136,11 @@ def list_name(number: int) -> str:
     return f"selection-{number}"
 
 
-def translate_list(text: str, source: str, place: str) -> str:
-    """A list of patterns, one a line, as the container sees them. ``+ `` and ``- `` before a pattern stay."""
+def translate_list(text: str, source: str, place: str, top: str = "") -> str:
+    """A list of patterns, one a line, as the container sees them. ``+ `` and ``- `` before a pattern stay.
+
+    ``top`` as for ``argv``.
+    """
     out = []
     for line in text.splitlines():
         stripped = line.strip()
@@ -113,5 +150,7 @@ def translate_list(text: str, source: str, place: str) -> str:
         name = stripped[len(sign) :]
         if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
             name = name[1:-1]
-        out.append(f'{sign}"{pattern(name, source, place)}"')
+        found = pattern(name, source, place)
+        if concerns(found, top):
+            out.append(f'{sign}"{found}"')
     return "".join(f"{line}\n" for line in out)

@@ -9,8 +9,8 @@ from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
-    "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
-    "manifest", "prices", "schema", "selection", "times",
+    "checks", "command", "credentials", "diagnosis", "differences", "encryption", "errors", "extra_args", "glacier",
+    "integrity", "job", "log", "manifest", "prices", "schema", "selection", "times",
 )  # fmt: skip
 
 
