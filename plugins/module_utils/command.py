@@ -194,7 +194,7 @@ def open_manifest(job: Job, run_dir: str, manifest: str) -> ContainerSpec:
 def open_manifests(job: Job, run_dir: str, manifests: list[str]) -> ContainerSpec:
     """gpg on copies of manifests (``X.gpg`` below ``run_dir``): leaves ``X`` for each, and says in STATUS_FILE how."""
     argv = [*_gpg(), "--status-file", f"{RUN}/{STATUS_FILE}", "--multifile", "--decrypt"]
-    return _spec(job, "passphrase", run_dir, [*argv, *(f"{RUN}/{name}" for name in manifests)], program="gpg")
+    return _spec(job, "manifests", run_dir, [*argv, *(f"{RUN}/{name}" for name in manifests)], program="gpg")
 
 
 def normal_path(path: str | None) -> str:

@@ -81,7 +81,7 @@ def _unopened(archive: Archive, one: BackupSet) -> Reading:
 
 def _opened(archive: Archive, sets: list[BackupSet], others_opened: bool) -> Iterator[tuple[BackupSet, str, Reading]]:
     names = {f"{number}.gpg": one for number, one in enumerate(sets)}
-    run_dir = host.run_dir(archive.job, "passphrase")
+    run_dir = host.run_dir(archive.job, "manifests")
 
     def before() -> None:
         for name, one in names.items():

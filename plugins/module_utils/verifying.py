@@ -60,12 +60,21 @@ def _integrity(job: Job, fail_on: frozenset[str]) -> dict[str, Any]:
         "finding_counts": dict(counts),
         "set_count": len(sets),
         "object_count": len(listing),
-        "warnings": [f"Job {job.name}: {counts[kind]} x {kind}." for kind in counts if kind not in fail_on],
+        "warnings": _warnings(job, findings, fail_on),
     }
     _require_whole(findings, fail_on, result)
     if not sets:
         raise _with(result, NoBackup("No complete backup was found."))
     return result
+
+
+def _warnings(job: Job, findings: list[integrity.Finding], fail_on: frozenset[str]) -> list[str]:
+    """One for each kind that does not make the task fail."""
+    names: dict[str, list[str]] = {}
+    for one in findings:
+        if one.kind not in fail_on:
+            names.setdefault(one.kind, []).append(one.name)
+    return [f"Job {job.name}: {len(found)} x {kind}, such as {found[0]}." for kind, found in names.items()]
 
 
 def _require_whole(findings: list[integrity.Finding], fail_on: frozenset[str], result: dict[str, Any]) -> None:
