@@ -137,8 +137,8 @@ class Archive:
                 host.forget_partial(self.job)
 
     def _local(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume] | None]:
-        stems = {one.manifest_stem: one for one in sets}  # one manifest at a time: each may name a million files
-        return {stem: manifest.usable_volumes(host.local_manifest(self.job, stem), one) for stem, one in stems.items()}
+        local = host.local_manifests(self.job)
+        return {one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one) for one in sets}
 
     def _drop_unusable(self, sets: list[manifest.BackupSet]) -> None:
         """Make duplicity fetch anew what was cut off on this host: it would believe the local copy."""

@@ -148,7 +148,7 @@ def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.R
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
         "log_file": host.named_log(job, spec.verb, finished.started),
-        "unreadable": _unreadable(job, run),
+        "unreadable": unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
     }
@@ -184,7 +184,7 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
     return {"action": newest.kind, "changed": True, "set": set_facts(newest, listing)}
 
 
-def _unreadable(job: Job, run: log.Run) -> list[str]:
+def unreadable(job: Job, run: log.Run) -> list[str]:
     """Names relative to the source: duplicity's are, or begin with the source's place in the container."""
     place = f"{job.source_in_container}/"
     return [log.shown(name[len(place) :] if name.startswith(place) else name) for name in run.unreadable]
@@ -192,7 +192,7 @@ def _unreadable(job: Job, run: log.Run) -> list[str]:
 
 def _judge(job: Job, run: log.Run) -> None:
     if run.unreadable_count and job.on_unreadable == "fail":
-        named = _unreadable(job, run)[:5]
+        named = unreadable(job, run)[:5]
         more = run.unreadable_count - len(named)
         raise SourceUnreadable(
             f"{run.unreadable_count} files or directories of the source could not be read: "

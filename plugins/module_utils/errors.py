@@ -56,6 +56,12 @@ class BadTime(BadInput):
     next_step = "Give a time such as 2026-11-01T00:00:00Z, 2026-11-01, 3D, 4W or now; without a zone it means UTC."
 
 
+class UsageRefused(PermafrostError):
+    cause = "usage"
+    meaning = "duplicity does not understand its command line, and did nothing."
+    next_step = "Correct job.extra_args; without any, look whether job.image has another version of duplicity than 3.2."
+
+
 # --- the host -------------------------------------------------------------------------------------------------------
 
 
@@ -178,8 +184,8 @@ class AccessRefused(PermafrostError):
 class NoCredentials(PermafrostError):
     cause = "no_credentials"
     meaning = (
-        "The job has none, so the role of the instance or task is to count, and it was not found. A container on a bridge "
-        "gets none while the hop limit of the instance's metadata service is 1. Nothing was started."
+        "The job has none, so the role of the instance or task is to count, and it was not found. A container on a "
+        "bridge gets none while the hop limit of the instance's metadata service is 1. Nothing was started."
     )
     next_step = (
         "Give job.credentials, or set job.network to host, or raise the hop limit to 2 (HttpPutResponseHopLimit)."
@@ -249,6 +255,12 @@ class ManifestUnreadable(PermafrostError):
     cause = "manifest_unreadable"
     meaning = "What a set holds is known from its manifest only, so nothing was thawed or restored."
     next_step = "Restore an older version of the manifest object, or choose a time before its set."
+
+
+class ArchiveDamaged(PermafrostError):
+    cause = "archive_damaged"
+    meaning = "This host's copies of manifests and signatures are damaged; those in the bucket are not touched by that."
+    next_step = "Move the archive directory of the job away and run again: what is needed comes from the bucket."
 
 
 class SourceMismatch(PermafrostError):

@@ -29,6 +29,7 @@ class Follower:
     def __init__(self, job: Job, verb: str) -> None:
         self._job, self._verb = job, verb
         self._log = Path(host.run_dir(job, verb), log.FILE_NAME)
+        self._volumes = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -53,7 +54,9 @@ class Follower:
     def _look(self) -> dict[str, Any]:
         known = log.progress(self._tail())
         parts = host.partial_manifests(self._job).values()
-        return {**known, "volumes": max((len(manifest.parse_manifest(part)) for part in parts), default=0)}
+        # With the last volume the partial manifest becomes the whole one.
+        self._volumes = max([self._volumes, *(len(manifest.parse_manifest(part)) for part in parts)])
+        return {**known, "volumes": self._volumes}
 
     def _tail(self) -> list[str]:
         try:

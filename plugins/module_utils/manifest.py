@@ -129,11 +129,17 @@ def parse_manifest(content: bytes) -> list[Volume]:
     """
     volumes: dict[int, Volume] = {}
     latest = 0
-    for block in re.split(rb"(?m)^(?=Volume \d+:)", content)[1:]:
-        volume = _parse_volume(block.partition(b"\nFilelist ")[0])  # what follows may be a million names
+    for block in re.split(rb"(?m)^(?=Volume \d+:)", _without_files(content))[1:]:
+        volume = _parse_volume(block)
         volumes[volume.number] = volume
         latest = volume.number
     return [volumes[number] for number in sorted(volumes) if number <= latest]
+
+
+def _without_files(content: bytes) -> bytes:
+    """A manifest without the list of files behind its volumes, which may be a million names."""
+    at = content.find(b"\nFilelist ")
+    return content if at < 0 or content.find(b"\nVolume ", at) >= 0 else content[: at + 1]
 
 
 def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume] | None:

@@ -12,9 +12,14 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, integrity, log
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import require_source, write_lists
+from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import (
+    require_source,
+    unreadable,
+    write_lists,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.differences import DELETED, Difference, Verified
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    AccessRefused,
     IntegrityFailed,
     NoBackup,
     PermafrostError,
@@ -44,28 +49,40 @@ def _integrity(job: Job, fail_on: frozenset[str]) -> dict[str, Any]:
     listing = archive.listing()
     found = archive.collection(listing)
     sets = [one for chain in found.chains for one in chain.sets]
+    uploads = _uploads(archive)
     findings = integrity.examine(
         listing,
         found,
         read_manifests(archive, sets, listing),
-        archive.bucket.uploads(job.key_prefix),
+        uploads or [],
         key_prefix=job.key_prefix,
         storage_class=job.storage_class,
     )
     counts = Counter(one.kind for one in findings)
-    result = {
+    result: dict[str, Any] = {
         "changed": False,
         "mode": "integrity",
         "findings": [one.to_result(job.key_prefix) for one in findings],
         "finding_counts": dict(counts),
         "set_count": len(sets),
         "object_count": len(listing),
+        "uploads_listed": uploads is not None,
         "warnings": _warnings(job, findings, fail_on),
     }
+    if uploads is None:
+        result["warnings"].append(f"Job {job.name}: pending uploads could not be listed for lack of permission.")
     _require_whole(findings, fail_on, result)
     if not sets:
         raise _with(result, NoBackup("No complete backup was found."))
     return result
+
+
+def _uploads(archive: Archive) -> list[glacier.Upload] | None:
+    """Pending multipart uploads; None where the policy of a backup does not allow to list them."""
+    try:
+        return archive.bucket.uploads(archive.job.key_prefix)
+    except AccessRefused:
+        return None
 
 
 def _warnings(job: Job, findings: list[integrity.Finding], fail_on: frozenset[str]) -> list[str]:
@@ -145,9 +162,11 @@ def _run(archive: Archive, spec: command.ContainerSpec, path: str, time: datetim
     finished, run, found = archive.verify(spec, before, path)
     result.update(
         compared_count=found.compared,
+        finished=to_w3(finished.finished),
         elapsed_seconds=finished.elapsed_seconds,
         attached=finished.attached,
-        unreadable=[log.shown(name) for name in run.unreadable],
+        log_file=host.named_log(archive.job, spec.verb, finished.started),
+        unreadable=unreadable(archive.job, run),
         warnings_of_duplicity=[log.shown(text) for text in run.warnings],
     )
     return found

@@ -94,8 +94,8 @@ statistics:
   sample: {source_files: 8123, source_bytes: 20132659, new_files: 3, changed_files: 1, deleted_files: 0}
 anomaly:
   description:
-    - What is odd about this backup, such as most files changed or half of them gone since the last set. Also warnings of
-      the task.
+    - What is odd about this backup, such as most files changed or half of them gone since the last set. Also a warning
+      of the task.
   returned: success, except in check mode
   type: list
   elements: str

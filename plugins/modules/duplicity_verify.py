@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   mode:
     description:
-      - V(integrity) looks at all sets of the job; O(path) and O(time) do not count.
+      - V(integrity) looks at all sets of the job; O(path) and O(time) do not count, and check mode makes no difference.
       - V(source) reads the volumes of one set and of those that it builds on. In check mode the result is the plan, and
         what would have to be thawed.
     type: str
@@ -147,6 +147,11 @@ object_count:
   returned: when O(mode=integrity)
   type: int
   sample: 142
+uploads_listed:
+  description: Whether the credentials may list multipart uploads (s3:ListBucketMultipartUploads); else a warning says so.
+  returned: when O(mode=integrity)
+  type: bool
+  sample: true
 path:
   description: The path without outer slashes; empty for the whole tree.
   returned: when O(mode=source)
@@ -191,12 +196,22 @@ compared_count:
   returned: when O(mode=source) and volumes were read
   type: int
   sample: 8123
+log_file:
+  description: The log of the run on this host, which names every difference.
+  returned: when O(mode=source) and volumes were read
+  type: str
+  sample: /var/lib/permafrost/web01-data/logs/verify-20261101T020000Z.log
 unreadable:
   description: Files of the source that could not be read. Such a file is told as deleted.
   returned: when O(mode=source) and volumes were read
   type: list
   elements: str
   sample: []
+finished:
+  description: When the run ended, in UTC; with RV(attached) that may be up to an hour ago.
+  returned: when O(mode=source) and volumes were read
+  type: str
+  sample: "2026-11-02T09:00:00Z"
 elapsed_seconds:
   description: The time that the container ran.
   returned: when O(mode=source) and volumes were read

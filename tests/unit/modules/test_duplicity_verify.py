@@ -71,6 +71,13 @@ def test_leftovers_only_warn_unless_they_are_to_fail(world: World) -> None:
     assert "failed" not in verify(world, fail_on=[])
 
 
+def test_a_policy_that_does_not_list_uploads(world: World) -> None:
+    world.fails["uploads"] = errors.AccessRefused("S3 refused.")
+    result = verify(world)
+    assert (result["findings"], result["uploads_listed"]) == ([], False)
+    assert "pending uploads could not be listed" in json.dumps(result["warnings"])
+
+
 def test_a_manifest_that_cannot_be_read_hides_nothing(world: World) -> None:
     full = next(key for key in world.objects if "full." in key and "manifest" in key)
     world.contents[full.rpartition("/")[2]] = b"garbage"
@@ -153,6 +160,7 @@ def test_the_source_is_the_backup(world: World) -> None:
     assert result["plan"]["ready"] is True
     assert world.verbs()[-1] == "verify"
     assert "--compare-data" in result["command"]
+    assert "/logs/verify-20" in result["log_file"]
 
 
 def test_differences_fail(world: World) -> None:

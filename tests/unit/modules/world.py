@@ -185,6 +185,8 @@ class FakeBucket:
         return self.world.content(key)
 
     def uploads(self, prefix: str) -> list[Upload]:
+        if "uploads" in self.world.fails:
+            raise self.world.fails["uploads"]
         return [one for one in self.world.uploads if one.key.startswith(prefix)]
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
