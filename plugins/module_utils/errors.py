@@ -123,7 +123,7 @@ class ClockBehind(PermafrostError):
 
 class SourceMissing(PermafrostError):
     cause = "source_missing"
-    meaning = "Nothing was backed up: an empty backup of a source that is not mounted would look like a success."
+    meaning = "Nothing was started: a source that is not mounted would look like one without files."
     next_step = "Mount or create the source, or correct job.source."
 
 
@@ -297,6 +297,18 @@ class PlanDisagrees(PermafrostError):
     cause = "plan_disagrees"
     meaning = "The manifests and duplicity's own dry run name different volumes. Nothing was requested or restored."
     next_step = "Restore the whole set without a path, and report this with the manifests."
+
+
+class VerifyDiffers(PermafrostError):
+    cause = "verify_differs"
+    meaning = "Every volume was read and is whole. Files were changed since that backup, or are not what was stored."
+    next_step = "Look at the differences in the result. If they are not your changes, restore the files and compare."
+
+
+class IntegrityFailed(PermafrostError):
+    cause = "integrity_failed"
+    meaning = "Complete sets are damaged: restores of them, or of what builds on them, may fail. Nothing was changed."
+    next_step = "Restore older versions of the objects, or make a new full (duplicity_backup with full)."
 
 
 # --- the thaw -------------------------------------------------------------------------------------------------------
