@@ -13,7 +13,7 @@ description:
     thawed, and it names every damage that it finds, not only the first.
   - With O(mode=source), reads every volume of a path, proves that each is what was stored, and compares the files with
     those of the source. What a restore would need to be thawed, this needs too.
-  - It never changes or thaws anything, so RV(changed) is always false.
+  - It never changes or thaws anything, so C(changed) is always false.
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:

@@ -39,12 +39,13 @@ def test_patterns_that_can_fit_below_a_path(pattern: str, top: str, fits: bool) 
     assert globs.concerns(pattern, top) is fits
 
 
+ENDS_IN_X = selection.expression("x$", PLACE)
 RULES = (Rule("exclude", "var"), Rule("exclude_regexp", "x$"), Rule("include", "etc/kept"), Rule("exclude", "etc"))
 
 
 def test_without_a_path_all_rules_stay() -> None:
     assert selection.argv(RULES, "/srv", PLACE, "/run") == [
-        "--exclude", f"{PLACE}/var", "--exclude-regexp", selection.expression("x$", PLACE), "--include", f"{PLACE}/etc/kept", "--exclude",
+        "--exclude", f"{PLACE}/var", "--exclude-regexp", ENDS_IN_X, "--include", f"{PLACE}/etc/kept", "--exclude",
         f"{PLACE}/etc",
     ]  # fmt: skip
 
@@ -52,7 +53,7 @@ def test_without_a_path_all_rules_stay() -> None:
 def test_below_a_path_the_rules_that_concern_it_stay() -> None:
     nothing = ["--exclude-regexp", "(?!)"]  # else an include might be the last one
     assert selection.argv(RULES, "/srv", PLACE, "/run", f"{PLACE}/var") == [
-        "--exclude", f"{PLACE}/var", "--exclude-regexp", selection.expression("x$", PLACE), *nothing,
+        "--exclude", f"{PLACE}/var", "--exclude-regexp", ENDS_IN_X, *nothing,
     ]  # fmt: skip
     assert selection.argv((Rule("exclude", "var"),), "/srv", PLACE, "/run", f"{PLACE}/etc") == []
 
