@@ -123,7 +123,7 @@ class ClockBehind(PermafrostError):
 
 class SourceMissing(PermafrostError):
     cause = "source_missing"
-    meaning = "Nothing was backed up: an empty backup of a source that is not mounted would look like a success."
+    meaning = "Nothing was started: a source that is not mounted would look like one without files."
     next_step = "Mount or create the source, or correct job.source."
 
 
@@ -323,6 +323,18 @@ class ReplacementInterrupted(PermafrostError):
     cause = "replacement_interrupted"
     meaning = "Both trees are complete, and nothing was lost. Backups go on; restores of this job wait for a decision."
     next_step = "Move away what is at the destination and run again, which moves the restored tree in."
+
+
+class VerifyDiffers(PermafrostError):
+    cause = "verify_differs"
+    meaning = "Every volume was read and is whole. Files were changed since that backup, or are not what was stored."
+    next_step = "Look at the differences in the result. If they are not your changes, restore the files and compare."
+
+
+class IntegrityFailed(PermafrostError):
+    cause = "integrity_failed"
+    meaning = "Complete sets are damaged: restores of them, or of what builds on them, may fail. Nothing was changed."
+    next_step = "Restore older versions of the objects, or make a new full (duplicity_backup with full)."
 
 
 # --- the thaw -------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
     command,
+    comparison,
     destination,
-    difference,
     estimate,
     glacier,
     host,
@@ -106,6 +106,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     held = _held(order)
     if held:
+        _tidy(archive, order)
         if settled:
             result["warnings"].append(f"A killed task had begun to replace {order.dest}: that is done now.")
         return {**result, "changed": settled, "restored": held}
@@ -176,7 +177,7 @@ def _held(order: _Order) -> dict[str, Any] | None:
 
 def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
     """All that can be known before a byte is written, each with its own message."""
-    made = _readable_plan(archive, order.path, order.time)
+    made = readable_plan(archive, order.path, order.time)
     result["plan"] = made.to_result()
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
     result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
@@ -201,30 +202,31 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
         result["diff"] = found.to_diff(str(order.dest))
 
 
-def _compared(archive: Archive, order: _Order, replaces: bool) -> difference.Difference:
+def _compared(archive: Archive, order: _Order, replaces: bool) -> comparison.Difference:
     """What a restore takes away and brings, from the backup's list of files: no volume is read."""
-    comes = difference.of_backup(archive.files(order.time), order.path)
+    comes = comparison.of_backup(archive.files(order.time), order.path)
     there = tree.entries(str(order.dest), mounted=mounts.is_point(order.dest)) if replaces else ()
     try:
-        return difference.compare(there, comes)
+        return comparison.compare(there, comes)
     except OSError as error:
         raise BadInput(f"What is at dest {order.dest} cannot be read: {error}.") from error
 
 
-def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
+def readable_plan(archive: Archive, path: str, time: datetime, reader: str = "restore") -> Plan:
+    """The plan of a restore, or of another run that reads the same. Raises VolumesFrozen unless it can start now."""
     made, chosen = archive.plan(path, time)
     if not made.ready:
         archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
-        raise _frozen(made)
+        raise _frozen(made, reader)
     return made
 
 
-def _frozen(made: Plan) -> VolumesFrozen:
+def _frozen(made: Plan, reader: str) -> VolumesFrozen:
     frozen, thawing = made.keys(FROZEN), made.keys(THAWING)
     names = ", ".join(key.rpartition("/")[2] for key in (frozen + thawing)[:5])
     more = len(frozen) + len(thawing) - 5
     return VolumesFrozen(
-        f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are "
+        f"Of {len(made.volumes)} volumes that this {reader} reads, {len(frozen)} are frozen and {len(thawing)} are "
         f"thawing: {names}{f' and {more} more' if more > 0 else ''}.",
         frozen=frozen,
         thawing=thawing,
@@ -242,13 +244,19 @@ def _restore(archive: Archive, order: _Order, before: Callable[[], None], result
         _require_whole(run, order)
         _put_in_place(order, finished, result)
     finally:
-        # A run that goes on, or that the next task is to collect, still needs it; then the next task clears it.
-        with contextlib.suppress(PermafrostError), host.locked(order.job, "restore", wait_seconds=None):
-            if not archive.engine.has_run(order.spec):
-                placing.clear(order.job, order.staging)
+        _tidy(archive, order)
     result["elapsed_seconds"] = finished.elapsed_seconds
     result["attached"] = finished.attached
     result["warnings_of_duplicity"] = [log.shown(text) for text in run.warnings]
+
+
+def _tidy(archive: Archive, order: _Order) -> None:
+    """Clear the staging directory. A run that goes on, or that the next task is to collect, still needs it."""
+    if not host.read_record(order.job, "staging"):
+        return
+    with contextlib.suppress(PermafrostError), host.locked(order.job, "restore", wait_seconds=None):
+        if not archive.engine.has_run(order.spec):
+            placing.clear(order.job, order.staging)
 
 
 def _require_whole(run: log.Run, order: _Order) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import mounts
-from ansible_collections.permafrost.backup.plugins.module_utils.difference import Entry
+from ansible_collections.permafrost.backup.plugins.module_utils.comparison import Entry
 
 _TYPES = {
     stat.S_IFREG: "reg",

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import errors, mounts
+from ansible_collections.permafrost.backup.plugins.module_utils import errors, log, mounts
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_info, duplicity_restore
+from unit import transcript
 from unit.modules.world import World
 
 REPLIES = {"plan": "plan-whole", "info": "status-after-loss", "list": "list", "restore": "restore"}
@@ -372,8 +373,11 @@ def thawed(world: World, size_bytes: int, hours: float) -> None:
 
 @pytest.mark.parametrize("check", [False, True])
 def test_copies_that_expire_before_the_end(world: World, check: bool) -> None:
-    thawed(world, 1 << 20, hours=1)
     volumes = sum(".difftar" in key for key in world.objects)
+    thawed(world, 1 << 20, hours=99)
+    assert "warnings" not in restore(world, check=check, dest=f"{world.directory}/late")
+    world.specs = []
+    thawed(world, 1 << 20, hours=1)
     for rate, expected in ((volumes / 7200, "copies_expire"), (volumes / 3000, "warning"), (10, "warning"), (0, "bad")):
         result = restore(world, expected_rate=rate, check=check, dest=f"{world.directory}/dest {rate}")
         if expected == "copies_expire":
@@ -386,8 +390,6 @@ def test_copies_that_expire_before_the_end(world: World, check: bool) -> None:
             assert result["error"]["cause"] == "bad_input"
         else:
             assert "expire soon after" in str(result["warnings"])
-    thawed(world, 1 << 20, hours=99)
-    assert "warnings" not in restore(world, check=check, dest=f"{world.directory}/late")
 
 
 def room(monkeypatch: pytest.MonkeyPatch, **free: int) -> None:
@@ -403,18 +405,18 @@ def test_no_room_at_the_destination(world: World, monkeypatch: pytest.MonkeyPatc
     """Sure for a full alone; after an incremental it may do, so that is said and no more."""
     (world.directory / "small").mkdir()
     read = sum(one.size_bytes for key, one in world.objects.items() if ".difftar" in key)
-    room(monkeypatch, small=read // 2)
+    room(monkeypatch, small=read)
+    assert "warnings" not in restore(world, dest=str(world.directory / "small" / "dest"), check=True)
+    room(monkeypatch, small=read - 1)
     result = restore(world, dest=str(world.directory / "small" / "dest"), check=True)
     assert "it does not fit" in str(result["warnings"])
-    room(monkeypatch, small=1 << 50)
-    assert "it does not fit" not in str(restore(world, dest=str(world.directory / "small" / "dest"), check=True))
 
 
 def test_no_inodes_at_the_destination(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some file systems have no limit, and then say 0 of 0."""
-    needed = len(list(transcript.load("list").listed()))
+    needed = sum(log.listed_file(event) is not None for event in transcript.load("list").events())
     for total, free, refused in ((1000, needed - 1, True), (1000, needed, False), (0, 0, False)):
-        found = SimpleNamespace(f_files=total, f_favail=free)
+        found = SimpleNamespace(f_files=total, f_favail=free, f_bavail=1 << 50, f_blocks=1 << 50, f_bfree=1 << 50, f_frsize=1)
         monkeypatch.setattr(os, "statvfs", lambda _path, found=found: found)
         for check in (True, False):
             result = restore(world, check=check, dest=f"{world.directory}/{total} {free} {check}")
@@ -426,7 +428,12 @@ def test_no_inodes_at_the_destination(world: World, monkeypatch: pytest.MonkeyPa
 
 def test_a_list_that_cannot_be_had_is_told(world: World, dest: Path) -> None:
     """A restore needs no signatures; what force would replace is not known without them."""
-    world.fails["list"] = errors.BackendFailed("no signatures")
+    world.replies["list"] = "no-bucket"
+    result = restore(world, dest=f"{world.directory}/new")
+    assert result["changed"] is True
+    assert "no inodes were checked" in str(result["warnings"])
+    assert "failed" in restore(world, force=True)
+    assert files(dest) == OLD
 
 
 def test_no_room_for_volumes_in_the_making(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
