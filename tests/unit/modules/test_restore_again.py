@@ -1,8 +1,7 @@
-"""duplicity_restore through main(), to a destination that is not new; and what keeps a restore from beginning."""
+"""duplicity_restore through main(): the same again, and what keeps a restore from beginning."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,44 +13,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import errors, log, mounts
-from ansible_collections.permafrost.backup.plugins.modules import duplicity_info, duplicity_restore
+from ansible_collections.permafrost.backup.plugins.module_utils import log
 from unit import transcript
+from unit.modules.restores import OLD, files, restore
 from unit.modules.world import World
-
-REPLIES = {"plan": "plan-whole", "info": "status-after-loss", "list": "list", "restore": "restore"}
-OLD, NEW = {"old": "old", "below/older": "older"}, {"restored": "content"}
-# The calls by which a task changes what is where.
-DEEDS = ("rename", "replace", "unlink", "rmdir", "mkdir")
-
-
-class Killed(BaseException):
-    """SIGKILL: from here on the task does nothing any more."""
-
-
-def restore(world: World, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    world.replies = {**REPLIES, **world.replies}
-    given = {"job": world.job(), "dest": str(world.directory / "dest"), **options}
-    return world.run(duplicity_restore, given, check=check)
-
-
-@pytest.fixture
-def dest(world: World) -> Path:
-    """A destination with something in it."""
-    path = world.directory / "dest"
-    for name, content in OLD.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(content)
-    return path
-
-
-def files(path: Path) -> dict[str, str]:
-    return {str(one.relative_to(path)): one.read_text() for one in path.rglob("*") if one.is_file()}
-
-
-def hidden(world: World) -> list[str]:
-    return [one.name for one in world.directory.iterdir() if one.name.startswith(".")]
-
 
 # --- the same again -------------------------------------------------------------------------------------------------
 
@@ -122,243 +87,6 @@ def test_a_record_that_was_cut_off_is_none(world: World) -> None:
     (record,) = (world.directory / "state" / "web01-data" / "restored").iterdir()
     record.write_text("{")
     assert "exists and is not an empty directory" in restore(world)["msg"]
-
-
-# --- force ----------------------------------------------------------------------------------------------------------
-
-
-def test_what_force_would_replace(world: World, dest: Path) -> None:
-    (dest / "etc").mkdir()
-    (dest / "etc" / "hosts").write_text("in the full, deleted since")
-    (dest / "etc" / "new").mkdir()
-    result = restore(world, force=True, check=True)
-    replaced = result["replaced"]
-    assert replaced["removed"] == ["below", "below/older", "etc/hosts", "old"]
-    assert "etc/nginx/nginx.conf" in replaced["new"]
-    assert replaced["changed"] == ["etc", "etc/new"]
-    assert (replaced["removed_count"], replaced["changed_count"], replaced["same_count"]) == (4, 2, 0)
-    assert result["diff"]["before"].splitlines()[-1].startswith("old (reg, ")
-    assert "etc/new (dir, " in result["diff"]["before"]
-    assert "etc/new (reg, " in result["diff"]["after"]
-    assert "restore" not in world.verbs()
-    assert files(dest).items() >= OLD.items()
-
-
-def test_force_replaces(world: World, dest: Path) -> None:
-    result = restore(world, force=True)
-    assert (result["changed"], files(dest), hidden(world)) == (True, NEW, [])
-    assert result["replaced"]["removed_count"] == 3
-    assert restore(world, force=True)["changed"] is False
-
-
-def test_force_is_not_needed_for_what_is_new(world: World) -> None:
-    result = restore(world, force=True)
-    assert (result["changed"], "replaced" in result) == (True, False)
-
-
-@pytest.mark.parametrize("reply", ["hash-mismatch", "frozen", "killed"])
-def test_a_failed_restore_replaces_nothing(world: World, dest: Path, reply: str) -> None:
-    world.replies["restore"] = reply
-    assert "error" in restore(world, force=True)
-    assert (files(dest), hidden(world)) == (OLD, [])
-
-
-REFUSED = {
-    "/": "holds, or lies in, the job's state_dir",
-    "/etc": "directory of the system",
-    "/usr/bin": "directory of the system",
-    "{0}": "holds, or lies in, the job's state_dir",
-    "{0}/state": "holds, or lies in, the job's state_dir",
-    "{0}/state/web01-data": "holds, or lies in, the job's state_dir",
-    "{0}/state/web01-data/archive": "holds, or lies in, the job's state_dir",
-    "{0}/temp": "holds, or lies in, the job's temp_dir",
-    "{0}/sources": "holds more than the path that is restored, which comes from {0}/sources/here",
-    "{0}/link": "symbolic link",
-    "{0}/file": "is a file, and what would replace it is a directory",
-}
-
-
-@pytest.mark.parametrize("dest", REFUSED)
-def test_what_is_never_replaced(world: World, dest: str) -> None:
-    top = world.directory
-    for name in ("state/web01-data/archive", "sources/here", "sources/other", "temp"):
-        (top / name).mkdir(parents=True)
-    (top / "link").symlink_to("sources")
-    (top / "file").touch()
-    job = world.job(source=f"{top}/sources/here", temp_dir=f"{top}/temp")
-    for check in (True, False):
-        result = restore(world, job=job, dest=dest.format(top), force=True, check=check)
-        assert result["error"]["cause"] == "bad_input", result["msg"]
-        assert REFUSED[dest].format(top) in result["msg"]
-    assert "restore" not in world.verbs()
-
-
-def test_a_part_does_not_replace_the_whole(world: World) -> None:
-    source = world.directory / "source"
-    (source / "etc").mkdir()
-    world.replies["plan"] = "plan-path"
-    result = restore(world, path="etc/nginx", dest=str(source), force=True)
-    assert f"comes from {source}/etc/nginx" in result["msg"]
-    result = restore(world, path="etc/nginx", dest=str(source / "etc"), force=True)
-    assert "holds more than the path" in result["msg"]
-
-
-def test_the_source_may_be_put_back(world: World) -> None:
-    source = world.directory / "source"
-    (source / "file").touch()
-    result = restore(world, dest=str(source), force=True)
-    assert (result["changed"], files(source)) == (True, NEW)
-
-
-def test_what_holds_a_mount_point_is_not_replaced(world: World, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounts, "_points", lambda: [Path("/"), Path("/proc"), dest / "below"])
-    result = restore(world, force=True)
-    assert f"holds the mount point {dest}/below" in result["msg"]
-    assert files(dest) == OLD
-
-
-def test_mount_points_with_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = rb"36 35 98:0 /mnt1 /mnt/with\040space rw,noatime master:1 - ext3 /dev/root rw"
-    monkeypatch.setattr(Path, "read_bytes", lambda _path: row + b"\n")
-    assert mounts.below(Path("/mnt")) == [Path("/mnt/with space")]
-    assert mounts.below(Path("/mnt/with")) == []
-
-
-# --- kills ----------------------------------------------------------------------------------------------------------
-
-
-class Sword:
-    """Kills the task before its deed of a number, counted from the end of the restore's container on."""
-
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-        self.world, self.left, self.armed = world, number, True
-        for name in DEEDS:
-            monkeypatch.setattr(os, name, self._wrapped(getattr(os, name)))
-
-    def _wrapped(self, deed: Callable[..., Any]) -> Callable[..., Any]:
-        def done(*given: Any, **more: Any) -> Any:
-            if self.armed and "restore" in self.world.verbs():
-                self.left -= 1
-                if self.left < 0:
-                    raise Killed
-            return deed(*given, **more)
-
-        return done
-
-
-@pytest.mark.parametrize("next_task", ["info", "restore"])
-def test_a_kill_at_any_point_costs_neither_tree(
-    world: World, dest: Path, monkeypatch: pytest.MonkeyPatch, next_task: str
-) -> None:
-    """Each deed in turn is the one that is not done any more."""
-    seen = set()
-    for number in range(100):
-        shutil.rmtree(world.directory / "state", ignore_errors=True)
-        shutil.rmtree(dest)
-        shutil.copytree(made_old(world), dest)
-        world.specs = []
-        with monkeypatch.context() as patched:
-            sword = Sword(world, patched, number)
-            try:
-                restore(world, force=True)
-                break
-            except Killed:
-                sword.armed = False
-        seen.add("old" if dest.exists() and files(dest) == OLD else "new" if dest.exists() else "aside")
-        world.specs = []
-        if next_task == "info":
-            world.run(duplicity_info, {"job": world.job()})
-            assert files(dest) in (OLD, NEW), number
-            assert hidden(world) == [], number
-        restore(world, force=True)
-        assert (files(dest), hidden(world)) == (NEW, []), number
-    else:
-        pytest.fail("the task was always killed")
-    assert seen == {"old", "new", "aside"}
-    assert number > 10
-
-
-def made_old(world: World) -> Path:
-    """A copy of the old tree, beside the world."""
-    place = world.directory / "old tree"
-    for name, content in OLD.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(content)
-    return place
-
-
-def killed_between_the_renames(world: World, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(100):
-        with monkeypatch.context() as patched:
-            Sword(world, patched, number)
-            world.specs = []
-            with pytest.raises(Killed):
-                restore(world, force=True)
-        if not dest.exists():
-            return
-    raise AssertionError
-
-
-def test_the_next_restore_finishes_what_was_begun(world: World, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed_between_the_renames(world, dest, monkeypatch)
-    world.specs = []
-    result = restore(world)
-    assert (result["changed"], result["restored"]["files"], world.specs) == (True, 1, [])
-    assert "A killed task had begun to replace" in str(result["warnings"])
-    assert (files(dest), hidden(world)) == (NEW, [])
-    assert restore(world)["changed"] is False
-
-
-def test_what_came_to_the_destination_meanwhile_is_not_touched(
-    world: World, dest: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    killed_between_the_renames(world, dest, monkeypatch)
-    dest.mkdir()
-    (dest / "foreign").touch()
-    left = sorted(hidden(world))
-    assert len(left) == 2
-    result = restore(world, force=True)
-    assert result["error"]["cause"] == "replacement_interrupted"
-    assert all(name in result["msg"] for name in left)
-    assert "failed" not in world.run(duplicity_info, {"job": world.job()})
-    assert sorted(hidden(world)) == left
-    shutil.rmtree(dest)
-    assert restore(world, force=True)["changed"] is True
-    assert (files(dest), hidden(world)) == (NEW, [])
-
-
-def test_a_rename_that_fails_is_taken_back(world: World, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rename = os.rename
-
-    def failing(source: Any, target: Any, **more: Any) -> None:
-        if str(source).endswith("/data"):
-            raise OSError(28, "No space left on device")
-        rename(source, target, **more)
-
-    monkeypatch.setattr(os, "rename", failing)
-    result = restore(world, force=True)
-    assert result["error"]["cause"] == "not_in_place"
-    assert "No space left on device" in result["msg"]
-    assert (files(dest), hidden(world)) == (OLD, [])
-    shutil.rmtree(dest)
-    assert restore(world)["error"]["cause"] == "not_in_place"
-    assert not dest.exists()
-
-
-def test_an_old_tree_that_cannot_be_removed_is_told(world: World, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-
-        def refuse(path: Any, *_given: Any, **_more: Any) -> None:
-            raise OSError(1, "Operation not permitted", str(path))
-
-        rmdir = os.rmdir
-        patched.setattr(os, "rmdir", lambda path, **more: refuse(path) if str(path) == "below" else rmdir(path, **more))
-        result = restore(world, force=True)
-    assert (result["changed"], files(dest)) == (True, NEW)
-    assert "could not be removed" in str(result["warnings"])
-    assert len(hidden(world)) == 1
-    world.run(duplicity_info, {"job": world.job()})
-    assert hidden(world) == []
 
 
 # --- before it begins -----------------------------------------------------------------------------------------------
@@ -446,11 +174,14 @@ def test_no_room_for_volumes_in_the_making(world: World, monkeypatch: pytest.Mon
 
 
 def test_the_disk_that_is_full_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "Error '[Errno 28] No space left on device' processing etc"
+    """duplicity only says that one is."""
     world.replies["restore"] = "temp-space"
-    result = restore(world)
-    assert result["error"]["cause"] == "destination_space"
-    assert text
-    (world.directory / "far").mkdir()
-    room(monkeypatch, **{"permafrost-web01-data": 0})
-    monkeypatch.setattr(errors.PermafrostError, "__doc__", json.dumps({}))
+    (world.directory / "small").mkdir()
+    plenty = {"small": 1 << 40, "far": 1 << 40}
+    for scarce, cause in (("small", "destination_space"), ("far", "temporary_space")):
+        room(monkeypatch, **plenty)
+        job = world.job(temp_dir=str(world.directory / "far"))
+        world.on_restore = lambda scarce=scarce: room(monkeypatch, **{**plenty, scarce: 0})
+        result = restore(world, job=job, dest=str(world.directory / "small" / "dest"))
+        assert result["error"]["cause"] == cause
+        assert list((world.directory / "small").iterdir()) == []

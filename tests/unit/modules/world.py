@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, thawing
@@ -47,6 +48,7 @@ class World:
     thaw_replies: dict[str, Any] = field(default_factory=dict)
     on_list: Callable[[int], None] = lambda _times: None
     lists: list[str] = field(default_factory=list)
+    on_restore: Callable[[], None] = lambda: None
     contents: dict[str, bytes] = field(default_factory=dict)  # file name -> what is read instead of what was recorded
     uploads: list[Upload] = field(default_factory=list)
 
@@ -64,6 +66,7 @@ class World:
     def run(self, module: ModuleType, options: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
         """Run the module through main(), as ansible does, and give what it printed."""
         before = {number: signal.getsignal(number) for number in HANDLED}
+        warnings._global_warnings.clear()  # those of the process, which is a task's own but for tests
         try:
             with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
                 module.main()
@@ -142,6 +145,7 @@ class FakeEngine:
         into = Path(next(one.source for one in spec.mounts if one.target == RESTORE), "data")
         into.mkdir()
         (into / "restored").write_text("content")
+        self.world.on_restore()
 
     def _unseal(self, spec: ContainerSpec) -> None:
         """gpg's work on copies of manifests, and what it says of each."""
