@@ -322,7 +322,7 @@ class NotInPlace(PermafrostError):
 class ReplacementInterrupted(PermafrostError):
     cause = "replacement_interrupted"
     meaning = "Both trees are complete, and nothing was lost. Backups go on; restores of this job wait for a decision."
-    next_step = "Move away what is at the destination and run again, which moves the restored tree in."
+    next_step = "Move away what came to the destination meanwhile and run again: the restored tree moves in."
 
 
 class VerifyDiffers(PermafrostError):

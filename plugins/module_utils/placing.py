@@ -30,6 +30,7 @@ _STAGING, _PLACING, _RESTORED = "staging", "placing", "restored"
 # So many destinations are remembered.
 _KEEP = 1000
 
+
 def staging_of(job: Job, dest: Path) -> Path:
     """The hidden directory in which a restore is built: beside the destination, or in it when it is a mount point."""
     if mounts.is_point(dest):
@@ -170,15 +171,15 @@ def settle(job: Job) -> bool:
         except OSError as error:
             raise _torn(dest, aside, data, error) from error
     elif record["step"] == "rename" and os.path.lexists(aside) and os.path.lexists(data):
-        raise _torn(dest, aside, data)
+        raise _torn(dest, aside, data, f"{dest} has come meanwhile")
     _finish(job, record)
     return moved
 
 
-def _torn(dest: Path, aside: Path, data: Path, why: object = "") -> ReplacementInterrupted:
+def _torn(dest: Path, aside: Path, data: Path, why: object) -> ReplacementInterrupted:
     return ReplacementInterrupted(
         f"{dest} was to be replaced: what was there is now {aside}, what was restored is {data}, and neither can be "
-        f"moved to the destination{f' ({why})' if why else ''}.",
+        f"moved to the destination: {why}.",
         dest=str(dest),
         old=str(aside),
         restored=str(data),
@@ -191,16 +192,18 @@ def _finish(job: Job, record: dict[str, Any]) -> list[str]:
     if record["step"] == "in":
         record["step"] = "dress"
         host.write_record(job, _PLACING, record)
-    why = _remove(aside)
+    why, warnings = _remove(aside), []
     if record["step"] == "dress":
         shutil.rmtree(aside.parent, ignore_errors=True)
-        with suppress(OSError):  # its file system may be gone
+        try:
             filling.dress(record)
+        except OSError as error:
+            warnings.append(f"{record['dest']} could not get mode, owner and mtime of what was restored: {error}.")
     if not os.path.lexists(aside):
         host.forget_record(job, _PLACING)
-        return []
+        return warnings
     host.write_record(job, _PLACING, {**record, "step": "dress" if "root" in record else "remove"})
-    return [f"The tree that was replaced could not be removed: {aside} ({why})."]
+    return [*warnings, f"The tree that was replaced could not be removed: {aside} ({why})."]
 
 
 def _remove(aside: Path) -> str:

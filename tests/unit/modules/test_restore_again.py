@@ -144,7 +144,9 @@ def test_no_inodes_at_the_destination(world: World, monkeypatch: pytest.MonkeyPa
     """Some file systems have no limit, and then say 0 of 0."""
     needed = sum(log.listed_file(event) is not None for event in transcript.load("list").events())
     for total, free, refused in ((1000, needed - 1, True), (1000, needed, False), (0, 0, False)):
-        found = SimpleNamespace(f_files=total, f_favail=free, f_bavail=1 << 50, f_blocks=1 << 50, f_bfree=1 << 50, f_frsize=1)
+        found = SimpleNamespace(
+            f_files=total, f_favail=free, f_bavail=1 << 50, f_blocks=1 << 50, f_bfree=1 << 50, f_frsize=1
+        )
         monkeypatch.setattr(os, "statvfs", lambda _path, found=found: found)
         for check in (True, False):
             result = restore(world, check=check, dest=f"{world.directory}/{total} {free} {check}")
