@@ -70,9 +70,10 @@ def _walk(top: str, mounted: bool) -> Iterator[tuple[str, os.stat_result]]:
     yield top, found
     pending = [top] if stat.S_ISDIR(found.st_mode) else []
     while pending:
-        with os.scandir(pending.pop()) as children:
+        place = pending.pop()
+        with os.scandir(place) as children:
             for child in children:
-                if mounted and child.path == os.path.join(top, child.name) and not _is_content(top, child.name):
+                if mounted and place == top and not _is_content(top, child.name):
                     continue
                 found = child.stat(follow_symlinks=False)
                 yield child.path, found

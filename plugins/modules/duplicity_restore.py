@@ -10,9 +10,10 @@ short_description: Restore a path or a whole tree from a job's backup
 version_added: 0.1.0
 description:
   - Refuses to start unless every volume that the restore reads is present and thawed, and says precisely which are not.
-  - Refuses as well when thawed copies would expire on the way, or when there is no room.
+  - Refuses as well when thawed copies would expire on the way, or when there is no room, or too few inodes.
   - Restores into a hidden directory beside the destination and moves it into place in one step, so that a restore
-    that fails or is killed leaves nothing there.
+    that fails or is killed leaves nothing there. In a mount point, which cannot be renamed, entries are moved one by one;
+    what a kill interrupts there is finished by the next task of the job.
   - A destination that holds the same restore already, unchanged, is left alone. No volume is read for that, so they may
     be frozen again. What counts is names, types, sizes, mtimes, modes, owners and the targets of links, and no content.
 author:
@@ -27,7 +28,8 @@ options:
     description:
       - Where the path, or the whole tree, will be. An absolute path that does not exist, or an empty directory, unless
         O(force) is used.
-      - Its parent must exist, and its file system needs room for the restored files.
+      - Its parent must exist, and its file system needs room and inodes for the restored files.
+      - A mount point may be given. An empty C(lost+found) in it does not count.
     type: path
     required: true
   force:
@@ -36,7 +38,7 @@ options:
       - The restore is complete before the old tree is moved aside; then it is moved in, and the old one is removed. So
         there must be room for both. A kill leaves one of the two in place, or the next task of the job brings it there.
       - A directory is replaced by a directory only, a file by a file, a link by a link.
-      - Refused are mount points and what holds one, directories of the system unless they are where O(path) comes from,
+      - Refused are what holds another mount point, directories of the system unless they are where O(path) comes from,
         what holds more than that, and whatever touches the directories of the job.
     type: bool
     default: false

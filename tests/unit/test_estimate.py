@@ -56,7 +56,7 @@ def test_what_is_not_a_copy_never_expires() -> None:
 
 
 def test_many_that_expire_are_counted() -> None:
-    with pytest.raises(CopiesExpire, match="5 thawed copies expire before: .* and 2 more"):
+    with pytest.raises(CopiesExpire, match=r"5 thawed copies expire before: .* and 2 more"):
         estimate.check_expiry(plan(1, 1, 1, 1, 1), 0.001, NOW)
 
 
