@@ -102,14 +102,12 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "path": order.path,
         "time": to_w3(order.time),
         "command": list(order.spec.argv),
-        "warnings": [],
+        "warnings": settled,
     }
     held = _held(order)
     if held:
         _tidy(archive, order)
-        if settled:
-            result["warnings"].append(f"A killed task had begun to replace {order.dest}: that is done now.")
-        return {**result, "changed": settled, "restored": held}
+        return {**result, "changed": bool(settled), "restored": held}
     if check_mode:
         _preflight(archive, order, result)
         return result
@@ -138,14 +136,15 @@ def _order(params: dict[str, Any]) -> _Order:
     return order
 
 
-def _settle(order: _Order) -> bool:
-    """Whether a replacement that a killed task had begun was brought to its end just now."""
-    if not host.read_record(order.job, "placing"):
-        return False
+def _settle(order: _Order) -> list[str]:
+    """Bring to its end what a killed task had begun, and say so: it may be of another destination."""
+    record = host.read_record(order.job, "placing")
+    if not record:
+        return []
     with host.locked(order.job, "restore"):
         settled = placing.settle(order.job)
         placing.clear(order.job)
-    return settled
+    return [f"A killed task had begun to replace {record['dest']}: that is done now."] if settled else []
 
 
 def _held(order: _Order) -> dict[str, Any] | None:

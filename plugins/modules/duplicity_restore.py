@@ -12,8 +12,8 @@ description:
   - Refuses to start unless every volume that the restore reads is present and thawed, and says precisely which are not.
   - Refuses as well when thawed copies would expire on the way, or when there is no room, or too few inodes.
   - Restores into a hidden directory beside the destination and moves it into place in one step, so that a restore
-    that fails or is killed leaves nothing there. In a mount point, which cannot be renamed, entries are moved one by one;
-    what a kill interrupts there is finished by the next task of the job.
+    that fails or is killed leaves nothing there. In a mount point, which cannot be renamed, entries are moved one by
+    one; what a kill interrupts there is finished by the next task of the job.
   - A destination that holds the same restore already, unchanged, is left alone. No volume is read for that, so they may
     be frozen again. What counts is names, types, sizes, mtimes, modes, owners and the targets of links, and no content.
 author:
