@@ -46,7 +46,7 @@ def stage(job: Job, place: Path) -> None:
     settle(job)
     host.forget_record(job, _PLACING)  # an old tree that cannot be removed: it was told, and is nobody's any more
     clear(job)
-    shutil.rmtree(place, ignore_errors=True)
+    _discard(place)
     host.write_record(job, _STAGING, {"path": str(place)})
     try:
         place.mkdir(mode=0o700)
@@ -63,8 +63,13 @@ def clear(job: Job, only: Path | None = None) -> None:
         settle(job)
         record = host.read_record(job, _STAGING)
         if record and only in (None, Path(record["path"])):
-            shutil.rmtree(record["path"], ignore_errors=True)
+            _discard(Path(record["path"]))
             host.forget_record(job, _STAGING)
+
+
+def _discard(staging: Path) -> None:
+    if not mounts.below(staging):  # what is mounted is not ours to remove
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 # --- putting in place -----------------------------------------------------------------------------------------------
@@ -194,7 +199,7 @@ def _finish(job: Job, record: dict[str, Any]) -> list[str]:
         host.write_record(job, _PLACING, record)
     why, warnings = _remove(aside), []
     if record["step"] == "dress":
-        shutil.rmtree(aside.parent, ignore_errors=True)
+        _discard(aside.parent)
         try:
             filling.dress(record)
         except OSError as error:
