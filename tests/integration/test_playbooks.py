@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,7 @@ def source(job: Job) -> Path:
     for directory in ("smallfiles", "films"):
         (place / directory).mkdir(parents=True)
         for number in range(5):
-            noise = Path("/dev/urandom").open("rb").read(500_000)
-            (place / directory / f"{number}.bin").write_bytes(noise)
+            (place / directory / f"{number}.bin").write_bytes(os.urandom(500_000))
     return place
 
 
