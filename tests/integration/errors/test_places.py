@@ -63,7 +63,7 @@ CASES: dict[str, Case] = {
         "destination_not_empty",
         ("exists and is not an empty directory",),
     ),
-    "destination a mount": (RESTORE, into("mount"), "bad_input", ("is a mount point", "name a directory below it")),
+    "destination a small mount": (RESTORE, into("mount"), "destination_space", ("has 1.0 MB free", "Free space there")),
     "bucket missing, backup": (
         BACKUP,
         job("", target=OTHER_BUCKET),

@@ -116,6 +116,30 @@ def test_what_holds_a_mount_point_is_not_replaced(world: World, dest: Path, monk
     assert files(dest) == OLD
 
 
+def test_what_is_mounted_in_the_old_tree_is_not_removed(
+    world: World, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came after the last look, and moved with the tree."""
+    aside = world.directory / ".dest.web01-data.permafrost-old"
+    with monkeypatch.context() as patched:
+        patched.setattr(mounts, "_points", lambda: [Path("/"), aside / "below"])
+        for number in ("", "1"):
+            result = restore(world, force=True)
+            assert f"{aside}{number} ({aside}/below is a mount point)" in str(result["warnings"]) or number
+            (dest / "restored").write_text("changed")
+        assert files(aside) == OLD
+    assert files(dest) == {"restored": "changed"}
+
+
+def test_a_file_that_is_mounted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = world.directory / "file"
+    file.touch()
+    monkeypatch.setattr(mounts, "_points", lambda: [Path("/"), file])
+    for force in (False, True):
+        result = restore(world, dest=str(file), force=force)
+        assert "is a mount point and no directory" in result["msg"]
+
+
 def test_mount_points_with_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     row = rb"36 35 98:0 /mnt1 /mnt/with\040space rw,noatime master:1 - ext3 /dev/root rw"
     monkeypatch.setattr(Path, "read_bytes", lambda _path: row + b"\n")
