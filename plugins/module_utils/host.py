@@ -89,14 +89,14 @@ def run_dir(job: Job, verb: str) -> str:
 
 def prepare(job: Job, verb: str) -> None:
     """Fresh run and temporary directories, and the archive directory. Call under the lock, with nothing running."""
-    _refuse_foreign(job)
+    refuse_foreign(job)
     for path in (run_dir(job, verb), job.temp_dir):
         shutil.rmtree(path, ignore_errors=True)
     for path in (run_dir(job, verb), job.temp_dir, job.archive_dir):
         make_private(path)
 
 
-def _refuse_foreign(job: Job) -> None:
+def refuse_foreign(job: Job) -> None:
     """Raise LockHeld when a duplicity that is not ours works in the archive directory.
 
     To be known before ours starts: one that does not get the lock deletes the lock file, and the next one gets in.
