@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, manifest, retention
@@ -81,16 +82,16 @@ def _rules(params: dict[str, Any]) -> retention.Rules:
 _COUNTS = ("keep_fulls", "keep_incrementals_of")
 
 
-# --- looking ------------------------------------------------------------------------------------------------------------
+# --- looking --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _undisturbed(job: Job, archive: Archive, rules: retention.Rules) -> Iterator[frozenset[retention.SetId]]:
     """The interrupted sets that this host began, while no run of the job is on; Busy is raised when one is.
 
-    A host knows them by their partial manifests in its archive directory. No other host needs an engine or a lock.
+    A host knows them by their partial manifests in its archive directory. One without that directory needs no engine.
     """
-    if not (rules.orphans or rules.delete_last_chain) or not host.partial_manifests(job):
+    if not (rules.orphans or rules.delete_last_chain) or not Path(job.archive).is_dir():
         yield frozenset()
         return
     with host.locked(job, "cleanup"):
@@ -153,7 +154,7 @@ def _going_facts(one: retention.Going) -> dict[str, Any]:
     }
 
 
-# --- deleting -----------------------------------------------------------------------------------------------------------
+# --- deleting -------------------------------------------------------------------------------------------------------
 
 
 def _delete(archive: Archive, plan: retention.Plan, result: dict[str, Any]) -> None:

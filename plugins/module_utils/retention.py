@@ -3,7 +3,8 @@
 """Which sets may go: duplicity's rules of retention, orphans, and what must stay.
 
 Pure. The rules are those of duplicity 3.2 (``remove-all-but-n-full``, ``remove-older-than``,
-``remove-all-inc-of-but-n-full``), but only sets whose manifest is in the bucket count: duplicity counts interrupted ones.
+``remove-all-inc-of-but-n-full``), but a set counts only when its manifest is in the bucket. duplicity counts
+interrupted ones too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Optional
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import ForeignChains, LastChain
@@ -120,7 +121,7 @@ def sort_contents(
     return contents
 
 
-# --- the plan ---------------------------------------------------------------------------------------------------------
+# --- the plan -------------------------------------------------------------------------------------------------------
 
 
 def make_plan(
@@ -179,19 +180,31 @@ def _leftovers(
     Nobody writes such a set any more: something newer was completed after its last object.
     """
     kept = [chain for chain in found.chains if set_id(chain.sets[0]) not in chosen]
-    if not rules.of_chains or not kept:
-        return []
-    for_fulls = for_incrementals = kept[0]
-    if rules.keep_incrementals_of is not None and len(found.chains) > rules.keep_incrementals_of:
-        for_incrementals = max(kept[0], found.chains[-rules.keep_incrementals_of], key=lambda chain: chain.start)
+    full = _border(kept, rules, contents)
+    incremental = _border(_with_incrementals(kept, found, rules), rules, contents)
     leftovers = []
     for one in found.interrupted:
-        border = for_fulls if one.start is None else for_incrementals
+        border, completed = full if one.start is None else incremental
         touched = contents[set_id(one)].touched
-        completed = contents[set_id(border.sets[0])].manifests[0].last_modified
-        if one.end < border.start and (touched <= completed or touched < rules.settled):
+        if border and one.end < border and (touched <= completed or touched < rules.settled):
             leftovers.append(one)
     return sorted(leftovers, key=lambda one: one.end, reverse=True)
+
+
+def _with_incrementals(kept: list[Chain], found: Collection, rules: Rules) -> list[Chain]:
+    """Of the chains that stay, those that keep their incrementals."""
+    if rules.keep_incrementals_of is None:
+        return kept
+    keeping = found.chains[-rules.keep_incrementals_of :]
+    return [chain for chain in kept if chain in keeping]
+
+
+def _border(kept: list[Chain], rules: Rules, contents: Mapping[SetId, Contents]) -> tuple[datetime | None, datetime]:
+    """The time before which a set without a manifest is a leftover, and when S3 had the full of that time whole."""
+    if kept and rules.of_chains:
+        return kept[0].start, contents[set_id(kept[0].sets[0])].manifests[0].last_modified
+    # Nothing stays, at the end of a job: only what nobody touched for long.
+    return (rules.older_than if rules.delete_last_chain else None), rules.settled - timedelta(seconds=1)
 
 
 def _is_settled(found: SetId, contents: Mapping[SetId, Contents], rules: Rules) -> bool:
@@ -210,7 +223,7 @@ def _uploads(found: Collection, contents: Mapping[SetId, Contents], rules: Rules
     return going
 
 
-# --- what must stay -----------------------------------------------------------------------------------------------------
+# --- what must stay -------------------------------------------------------------------------------------------------
 
 
 def gaps(sets: Iterable[BackupSet], listing: Mapping[str, S3Object]) -> list[str]:
@@ -280,7 +293,7 @@ def require_one_job(told: list[str]) -> None:
         raise ForeignChains(f"This does not look like one job: {'; '.join(told[:5])}.", signs=told)
 
 
-# --- as a task result ---------------------------------------------------------------------------------------------------
+# --- as a task result -----------------------------------------------------------------------------------------------
 
 
 def sizes(objects: Iterable[S3Object]) -> dict[str, int]:

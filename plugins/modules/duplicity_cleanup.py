@@ -47,8 +47,8 @@ options:
     type: int
   orphans:
     description:
-      - Also delete what belongs to no chain, sets without a manifest (interrupted backups), incrementals without the set
-        that they build on, and unfinished multipart uploads.
+      - Also delete what belongs to no chain - sets without a manifest (interrupted backups), incrementals without the
+        set that they build on, and unfinished multipart uploads.
       - On the host that began a set, and has its partial manifest, it goes at once. The job must not run meanwhile. The
         next backup then begins anew and does not resume.
       - Anything else may belong to a backup that runs on another host, and goes by O(orphan_age) only.

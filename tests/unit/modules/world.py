@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,8 +17,8 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, RESTORE, ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit import transcript
 from unit.stage import TRANSCRIPTS
@@ -41,6 +41,10 @@ class World:
     thaw_replies: dict[str, str | PermafrostError] = field(default_factory=dict)
     on_list: Callable[[int], None] = lambda _times: None
     lists: list[str] = field(default_factory=list)
+    contents: dict[str, bytes] = field(default_factory=dict)  # key -> what it holds
+    uploads: list[Upload] = field(default_factory=list)
+    deleted: list[list[str]] = field(default_factory=list)  # the keys of each request
+    who: list[Any] = field(default_factory=list)  # the credentials of each bucket
 
     def job(self, **changes: Any) -> dict[str, Any]:
         """The options of a task's job."""
@@ -134,8 +138,9 @@ class FakeBucket:
 
     world: World
 
-    def __init__(self, name: str, **_options: Any) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
         self.name = name
+        self.world.who.append(options.get("credentials"))
 
     def list(self, prefix: str) -> dict[str, S3Object]:
         self.world.lists.append(prefix)
@@ -144,9 +149,25 @@ class FakeBucket:
             raise self.world.fails["list"]
         return {key: one for key, one in self.world.objects.items() if key.startswith(prefix)}
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, first: int | None = None) -> bytes:
         assert key in self.world.objects
-        return b"encrypted"
+        return self.world.contents.get(key, b"encrypted")[:first]
+
+    def uploads(self, prefix: str) -> list[Upload]:
+        return [one for one in self.world.uploads if one.key.startswith(prefix)]
+
+    def abort(self, upload: Upload) -> None:
+        self.world.uploads.remove(upload)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        if not keys:
+            return
+        failed = {key: "InternalError" for key in keys if key in self.world.fails}
+        self.world.deleted.append([key for key in keys if key not in failed])
+        for key in self.world.deleted[-1]:
+            del self.world.objects[key]
+        if failed:
+            raise BackendFailed("Some were not deleted.", failed=failed)
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         self.world.thawed.append((key, tier, days))
