@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.permafrost.backup.plugins.module_utils import credentials as aws
-from ansible_collections.permafrost.backup.plugins.module_utils import selection
+from ansible_collections.permafrost.backup.plugins.module_utils import log, selection
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job, Limits
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import path_index
@@ -27,7 +27,7 @@ RESTORE = "/permafrost/restore"
 SECRETS = "/run/secrets"
 AWS_DIR = "/run/aws"
 CA_BUNDLE = "/permafrost/ca.pem"
-LOG_FILE = "duplicity.log"
+LOG_FILE = log.FILE_NAME
 # Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
 SECRET_HOMES = ("/run/permafrost", "/dev/shm/permafrost")
 
@@ -231,7 +231,7 @@ def _common(job: Job) -> list[str]:
 def _file_prefixes(job: Job) -> list[str]:
     prefixes = job.file_prefixes
     given = {"archive": prefixes.volume, "manifest": prefixes.manifest, "signature": prefixes.signature}
-    return [word for kind, value in given.items() if value for word in (f"--file-prefix-{kind}", value)]
+    return [f"--file-prefix-{kind}={value}" for kind, value in given.items() if value]  # it may begin with a dash
 
 
 def _storing(job: Job) -> list[str]:

@@ -239,6 +239,8 @@ class Engine:
             except self._image_not_found as error:
                 raise ImageMissing(f"The image {spec.image} is not on this host.", image=spec.image) from error
             except self._api_error as error:
+                if "invalid reference format" in str(error.explanation):
+                    raise ImageMissing(f"'{spec.image}' is not the name of an image.", image=spec.image) from error
                 if error.status_code != _CONFLICT or turn == _TRIES - 1:
                     raise
                 time.sleep(_TRY_SECONDS)
@@ -311,7 +313,7 @@ class Engine:
             state = self._api.inspect_container(current.container)["State"]
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
             result = {**{name: state.get(name) for name in _STATE}, "output": output}
-            kept = self._job.keep_logs if spec.verb in LASTING else 1
+            kept = self._job.keep_logs if spec.verb in LASTING else None
             host.keep_result(self._job, spec.verb, current.container, result, kept)
             self._remove(current.container)
             host.remove_secrets(self._job, spec.verb)

@@ -109,10 +109,11 @@ def refuse_foreign(job: Job) -> None:
             raise LockHeld(f"Another duplicity holds the lock {path}.", lock=str(path)) from None
 
 
-def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int) -> None:
+def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int | None) -> None:
     """Put the run directory away with what became of the run, for all tasks that wait for it. Call under the lock.
 
-    The last ``logs`` run directories of the verb stay.
+    The last ``logs`` run directories of the verb stay, and their logs under names that people find. Without a number
+    the verb only reads: its last run directory stays, and no named log.
     """
     kept = _kept(job, verb, container)
     if kept.exists():
@@ -122,9 +123,10 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
     (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
     current.rename(kept)
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
-    for old in by_age[:-logs]:
+    for old in by_age[: -(logs or 1)]:
         shutil.rmtree(old, ignore_errors=True)
-    _name_log(job, verb, kept, result["StartedAt"], logs)
+    if logs is not None:
+        _name_log(job, verb, kept, result["StartedAt"], logs)
 
 
 def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:
@@ -239,8 +241,8 @@ def remove_stale_secrets(job: Job, running: set[str]) -> None:
 
 
 def local_manifests(job: Job) -> dict[str, bytes]:
-    """The plain manifests of the archive directory, by file name without the job's prefix."""
-    return {name: path.read_bytes() for name, path in _manifests(job, ".manifest")}
+    """The plain manifests of the archive directory, by file name without the job's prefix; without their file lists."""
+    return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest")}
 
 
 def forget_manifest(job: Job, name: str) -> None:
@@ -250,7 +252,23 @@ def forget_manifest(job: Job, name: str) -> None:
 
 def partial_manifests(job: Job) -> dict[str, bytes]:
     """The manifests of interrupted backups in the archive directory, by file name without the job's prefix."""
-    return {name: path.read_bytes() for name, path in _manifests(job, ".manifest.part")}
+    return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest.part")}
+
+
+def _volumes_part(path: Path) -> bytes:
+    """A manifest up to the list of changed files, which may have millions of lines.
+
+    Of one that was cut off anywhere the last line break is missing, so that it is known for what it is.
+    """
+    head = bytearray()
+    with path.open("rb") as handle:
+        for line in handle:
+            if line.startswith(b"Filelist "):
+                break
+            head += line
+        handle.seek(max(0, path.stat().st_size - 1))
+        whole = handle.read() == b"\n"
+    return bytes(head) if whole else bytes(head).rstrip(b"\n")
 
 
 def _manifests(job: Job, ending: str) -> Iterator[tuple[str, Path]]:

@@ -10,7 +10,7 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
-    "manifest", "prices", "retention", "schema", "selection", "times",
+    "manifest", "pace", "prices", "retention", "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

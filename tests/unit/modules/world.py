@@ -38,7 +38,7 @@ class World:
     objects: dict[str, S3Object] = field(default_factory=dict)
     specs: list[ContainerSpec] = field(default_factory=list)
     thawed: list[tuple[str, str, int]] = field(default_factory=list)
-    thaw_replies: dict[str, str | PermafrostError] = field(default_factory=dict)
+    thaw_replies: dict[str, Any] = field(default_factory=dict)
     on_list: Callable[[int], None] = lambda _times: None
     lists: list[str] = field(default_factory=list)
     contents: dict[str, bytes] = field(default_factory=dict)  # key -> what it holds
@@ -149,6 +149,9 @@ class FakeBucket:
             raise self.world.fails["list"]
         return {key: one for key, one in self.world.objects.items() if key.startswith(prefix)}
 
+    def objects(self, prefix: str) -> Iterator[S3Object]:
+        yield from self.list(prefix).values()
+
     def read(self, key: str, first: int | None = None) -> bytes:
         assert key in self.world.objects
         return self.world.contents.get(key, b"encrypted")[:first]
@@ -172,6 +175,8 @@ class FakeBucket:
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         self.world.thawed.append((key, tier, days))
         reply = self.world.thaw_replies.get(key, "accepted")
+        if isinstance(reply, list):  # one after the other
+            reply = reply.pop(0)
         if isinstance(reply, PermafrostError):
             raise reply
         return reply
