@@ -25,6 +25,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     PermafrostError,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import DELETE_AT_ONCE
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval, moment, to_w3
 
 # No upload of a volume takes longer, so that nothing goes that a host is writing now.
@@ -65,12 +66,13 @@ def _rules(params: dict[str, Any]) -> retention.Rules:
     now = datetime.now(timezone.utc)
     try:
         age = interval(params["orphan_age"])
-    except BadTime:
+        settled = now - age
+    except (BadTime, OverflowError):
         raise BadInput(f"orphan_age '{params['orphan_age']}' is not an interval such as 7D or 2W.") from None
     if age < _LEAST_ORPHAN_AGE:
         raise BadInput(f"orphan_age is {params['orphan_age']}: at least 1D is wanted, since a backup may take long.")
     return retention.Rules(
-        settled=now - age,
+        settled=settled,
         keep_fulls=params["keep_fulls"],
         older_than=None if params["older_than"] is None else moment(params["older_than"], now),
         keep_incrementals_of=params["keep_incrementals_of"],
@@ -157,26 +159,37 @@ def _going_facts(one: retention.Going) -> dict[str, Any]:
 # --- deleting -------------------------------------------------------------------------------------------------------
 
 
+def _requests(contents: retention.Contents) -> Iterator[list[str]]:
+    """The keys of each request. The manifest goes before the rest: what is half deleted never looks complete."""
+    for objects in (contents.manifests, contents.others):
+        for start in range(0, len(objects), DELETE_AT_ONCE):
+            yield [found.key for found in objects[start : start + DELETE_AT_ONCE]]
+
+
 def _delete(archive: Archive, plan: retention.Plan, result: dict[str, Any]) -> None:
-    """Set by set, the manifest in a request before the rest: a half-deleted set is never taken for a complete one."""
+    """Set by set, until S3 refuses something. Raises CleanupIncomplete when something was deleted by then."""
     gone: list[str] = []
-    begun = False
+    objects = uploads = 0
     keys: list[str] = []
     try:
         for one in plan.going:
-            for objects in (one.contents.manifests, one.contents.others):
-                keys = [found.key for found in objects]
+            for keys in _requests(one.contents):
                 archive.bucket.delete(keys)
-                begun = begun or bool(keys)
+                objects += len(keys)
             gone.append(to_w3(one.backup_set.end))
         for upload in plan.uploads:
             archive.bucket.abort(upload)
-            begun = True
+            uploads += 1
     except PermafrostError as error:
         failed = error.facts.get("failed", {})
-        if not begun and len(failed) in (0, len(keys)):
+        objects += len(keys) - len(failed) if failed else 0
+        if not objects + uploads:
             raise  # nothing was changed, and the error says why
-        incomplete = CleanupIncomplete(str(error), failed=failed)
+        incomplete = CleanupIncomplete(
+            f"{error} {len(gone)} of {len(plan.going)} sets were deleted whole, {objects} of {len(plan.objects)} "
+            f"objects in all, and {uploads} of {len(plan.uploads)} unfinished uploads were aborted.",
+            failed=failed,
+        )
         told = {name: value for name, value in result.items() if name != "diff"}
-        incomplete.result = {**told, "changed": True, "deleted": gone}
+        incomplete.result = {**told, "changed": True, "deleted": gone, "deleted_objects": objects}
         raise incomplete from None

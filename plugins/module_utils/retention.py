@@ -10,11 +10,12 @@ interrupted ones too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Optional
 
+from ansible_collections.permafrost.backup.plugins.module_utils import manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import ForeignChains, LastChain
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import (
@@ -157,14 +158,16 @@ def _of_chains(chains: list[Chain], rules: Rules) -> dict[SetId, tuple[str, ...]
     """The rules by which each set of a chain goes."""
     chosen: dict[SetId, tuple[str, ...]] = {}
     for number, chain in enumerate(reversed(chains), 1):  # the newest is number 1
+        trimmed = rules.keep_incrementals_of is not None and number > rules.keep_incrementals_of
         whole = []
         if rules.keep_fulls is not None and number > rules.keep_fulls:
             whole.append("keep_fulls")
+        # Without its incrementals a chain ends with its full: else only the next run would find it old enough.
+        end = chain.start if trimmed else chain.end
         # As in duplicity, the newest chain never goes by its age.
         may_age = number > 1 or rules.delete_last_chain
-        if rules.older_than is not None and chain.end < rules.older_than and may_age:
+        if rules.older_than is not None and end < rules.older_than and may_age:
             whole.append("older_than")
-        trimmed = rules.keep_incrementals_of is not None and number > rules.keep_incrementals_of
         for one in chain.sets:
             reasons = [*whole, *(["keep_incrementals_of"] if trimmed and one.start is not None else [])]
             if reasons:
@@ -226,17 +229,10 @@ def _uploads(found: Collection, contents: Mapping[SetId, Contents], rules: Rules
 # --- what must stay -------------------------------------------------------------------------------------------------
 
 
-def gaps(sets: Iterable[BackupSet], listing: Mapping[str, S3Object]) -> list[str]:
+def gaps(sets: Sequence[BackupSet], listing: Mapping[str, S3Object]) -> list[str]:
     """What the sets lack, as far as names and sizes tell: volumes between others, and objects without a byte."""
-    lacking = []
-    for one in sets:
-        there = {number for number, name in one.volumes.items() if listing[name].size_bytes}
-        stem = one.manifest_stem[: -len(".manifest")]
-        last = max(one.volumes, default=1)
-        lacking += [f"{stem}.vol{number}" for number in range(1, last + 1) if number not in there]
-        if one.manifest and not listing[one.manifest].size_bytes:
-            lacking.append(one.manifest)
-    return lacking
+    names = [name for one in sets for name in (*one.volumes.values(), one.manifest) if name]
+    return [*manifest.gaps(sets), *(name for name in names if not listing[name].size_bytes)]
 
 
 def _require_a_chain(
@@ -281,9 +277,9 @@ def _of_other_prefix(name: str, prefixes: FilePrefixes) -> bool:
     return any(one is not None and prefix != prefixes.of(one.kind) for prefix, one in parsed)
 
 
-def hostname_of(manifest: bytes) -> str | None:
+def hostname_of(content: bytes) -> str | None:
     """The host name at the head of a plain manifest."""
-    words = manifest.split(b"\n", 1)[0].split()
+    words = content.split(b"\n", 1)[0].split()
     return unquote(words[1]).decode("utf-8", "replace") if len(words) == 2 and words[0] == b"Hostname" else None
 
 

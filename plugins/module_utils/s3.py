@@ -27,7 +27,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S
 
 _CONNECT_SECONDS = 10
 # The most keys that DeleteObjects takes.
-_DELETE_AT_ONCE = 1000
+DELETE_AT_ONCE = 1000
 _READ_SECONDS = 60
 _REFUSED = {
     "AccessDenied",
@@ -126,14 +126,13 @@ class Bucket:
             ]
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, 1,000 a request. An error names the keys that S3 did not delete, and is the last request."""
-        for start in range(0, len(keys), _DELETE_AT_ONCE):
-            wanted = [{"Key": key} for key in keys[start : start + _DELETE_AT_ONCE]]
-            with self._explained("delete"):
-                reply = self._client.delete_objects(Bucket=self.name, Delete={"Objects": wanted, "Quiet": True})
-            failed = {entry["Key"]: entry["Code"] for entry in reply.get("Errors", [])}
-            if failed:
-                raise self._not_deleted(failed)
+        """Delete up to DELETE_AT_ONCE objects in one request. An error names the keys that S3 did not delete."""
+        wanted = [{"Key": key} for key in keys]
+        with self._explained("delete"):
+            reply = self._client.delete_objects(Bucket=self.name, Delete={"Objects": wanted, "Quiet": True})
+        failed = {entry["Key"]: entry["Code"] for entry in reply.get("Errors", [])}
+        if failed:
+            raise self._not_deleted(failed)
 
     def _not_deleted(self, failed: dict[str, str]) -> AccessRefused | BackendFailed:
         some = ", ".join(f"{key} ({code})" for key, code in list(failed.items())[:5])

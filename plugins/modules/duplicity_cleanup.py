@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.connection.credentials
   - permafrost.backup.attributes.anywhere
+  - permafrost.backup.attributes.group_duplicity
 attributes:
   diff_mode:
     support: full
@@ -36,7 +37,7 @@ options:
   older_than:
     description:
       - Chains go when their newest set is older than this, as with C(remove-older-than). Older sets that newer ones
-        build on stay.
+        build on stay. A chain that loses its incrementals to O(keep_incrementals_of) is as old as its full.
       - An interval such as V(180D), or a time. Without a zone it means UTC.
       - The newest chain stays, whatever its age, with a warning; O(delete_last_chain) changes this.
     type: str
@@ -148,6 +149,11 @@ deleted:
   type: list
   elements: str
   sample: ["2026-03-01T02:00:00Z"]
+deleted_objects:
+  description: The number of objects that were deleted, when a cleanup failed on its way.
+  returned: when C(error.cause) is C(cleanup_incomplete)
+  type: int
+  sample: 4
 error:
   description: The failure as facts, with the keys C(cause), C(what), C(meaning) and C(next_step).
   returned: failure

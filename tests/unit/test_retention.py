@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils import errors, manifest, retention
@@ -112,19 +112,23 @@ RULES = st.fixed_dictionaries(
 
 
 def by_duplicity(chains: Chains, keep_fulls: Any, older_than: Any, keep_incrementals_of: Any) -> list[int]:
-    """remove_all_but_n_full and remove_old of dup_main.py, in hours; the newest chain is the active one."""
+    """remove_all_but_n_full and remove_old of dup_main.py, one after the other; the newest chain is the active one."""
+    starts = sorted((chain[0] for chain in chains), reverse=True)
     gone: set[int] = set()
+    left = [list(chain) for chain in chains]
 
     def older(limit: int | None, first: int) -> None:
-        for chain in chains[:-1]:
-            if limit is not None and chain[-1] < limit:
+        for chain in left[:-1]:
+            if limit is not None and chain and chain[-1] < limit:
                 gone.update(chain[first:])
+                del chain[first:]
 
-    starts = sorted((chain[0] for chain in chains), reverse=True)
-    older(None if keep_fulls is None or keep_fulls > len(starts) else starts[keep_fulls - 1], 0)
+    def full(count: int | None) -> int | None:
+        return None if count is None or count > len(starts) else starts[count - 1]
+
+    older(full(keep_incrementals_of), 1)
+    older(full(keep_fulls), 0)
     older(None if older_than is None else round((older_than - EPOCH).total_seconds() / 3600), 0)
-    count = keep_incrementals_of
-    older(None if count is None or count > len(starts) else starts[count - 1], 1)
     return [hour for chain in chains for hour in reversed(chain) if hour in gone]
 
 
@@ -136,6 +140,7 @@ def test_a_set_goes_when_any_of_duplicitys_rules_says_so(chains: Chains, rules: 
     assert sorted(kept + going(plan)) == [hour for chain in chains for hour in chain]
 
 
+@settings(deadline=None)
 @given(histories(), RULES)
 def test_a_kill_at_any_request_leaves_chains_and_the_next_run_ends_the_work(
     chains: Chains, rules: dict[str, Any]
@@ -154,6 +159,20 @@ def test_a_kill_at_any_request_leaves_chains_and_the_next_run_ends_the_work(
         for keys in bucket.requests(**rules):
             bucket.delete(keys)
         assert bucket.objects == whole.objects
+
+
+@given(histories(), RULES, st.booleans())
+def test_a_second_run_finds_nothing(chains: Chains, rules: dict[str, Any], last: bool) -> None:
+    bucket = filled(chains)
+    for keys in bucket.requests(**rules, delete_last_chain=last):
+        bucket.delete(keys)
+    assert bucket.requests(**rules, delete_last_chain=last) == []
+
+
+def test_a_full_without_its_incrementals_is_as_old_as_itself() -> None:
+    plan = filled(THREE).plan(older_than=at(41), keep_incrementals_of=1)
+    assert going(plan) == [30, 20, 10, 50, 40]
+    assert going(filled(THREE).plan(older_than=at(41))) == [30, 20, 10]
 
 
 def test_reasons() -> None:
@@ -210,6 +229,74 @@ def test_a_full_that_lost_its_manifest_keeps_its_incrementals() -> None:
     with pytest.raises(errors.LastChain, match="no chain at all"):
         bucket.plan(orphans=True)
     assert going(bucket.plan(orphans=True, delete_last_chain=True)) == [30, 20, 10]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Bucket:
+    """Chains of which objects are gone or empty, beside what interrupted backups left."""
+    bucket = filled(draw(histories()))
+    for hour in draw(st.sets(st.integers(501, 600), max_size=2)):
+        bucket.add(draw(st.none() | st.just(500)), hour, complete=draw(st.booleans()), written=at(hour))
+    for name in draw(st.sets(st.sampled_from(sorted(bucket.objects)), max_size=3)):
+        if draw(st.booleans()):
+            del bucket.objects[name]
+        else:
+            bucket.objects[name] = replace(bucket.objects[name], size_bytes=0)
+    for hour in draw(st.sets(st.integers(0, 600), max_size=2)):
+        bucket.upload(names_of(None, hour)[0], at(hour))
+    return bucket
+
+
+def restorable(found: manifest.Collection, bucket: Bucket) -> list[manifest.Chain]:
+    return [chain for chain in found.chains if not retention.gaps(chain.sets, bucket.objects)]
+
+
+@given(damaged(), RULES, st.booleans())
+def test_the_last_chain_that_can_be_restored_never_goes(bucket: Bucket, rules: dict[str, Any], orphans: bool) -> None:
+    before = restorable(bucket.found, bucket)
+    try:
+        requests = bucket.requests(**rules, orphans=orphans)
+    except errors.LastChain:
+        return
+    for keys in requests:
+        bucket.delete(keys)
+        assert [one for one in restorable(bucket.found, bucket) if one in before] or not before
+
+
+@given(damaged(), RULES, st.booleans(), st.booleans())
+def test_a_set_never_stays_without_its_base(
+    bucket: Bucket, rules: dict[str, Any], orphans: bool, last: bool
+) -> None:
+    """At no moment does a set lose the one that it builds on; one that had lost it before goes, or is told."""
+    before = {retention.set_id(one) for one in bucket.found.orphaned}
+    try:
+        plan, requests = (one(**rules, orphans=orphans, delete_last_chain=last) for one in (bucket.plan, bucket.requests))
+    except errors.LastChain:
+        return
+    for keys in requests:
+        bucket.delete(keys)
+        assert {retention.set_id(one) for one in bucket.found.orphaned} <= before
+    told = {retention.set_id(one) for one in plan.left}
+    assert {retention.set_id(one) for one in (*bucket.found.orphaned, *bucket.found.interrupted)} == told
+
+
+@given(damaged(), RULES, st.booleans(), st.booleans())
+def test_the_diff_names_what_goes_and_nothing_else(
+    bucket: Bucket, rules: dict[str, Any], orphans: bool, last: bool
+) -> None:
+    try:
+        plan, requests = (one(**rules, orphans=orphans, delete_last_chain=last) for one in (bucket.plan, bucket.requests))
+    except errors.LastChain:
+        return
+    found = bucket.found
+    diff = {name: text.splitlines() for name, text in retention.diff(found, plan).items()}
+    every = [one for chain in found.chains for one in chain.sets] + found.interrupted + found.orphaned
+    named = [line for line in diff["before"] if line[0] != " " and not line.startswith("unfinished upload")]
+    assert sorted(line[2:] for line in diff["before"] if line[0] == " ") == sorted(sum(requests, []))
+    assert len(named) == len(every)
+    assert len(diff["after"]) == len(every) - len(plan.going)
+    uploads = [line for line in diff["before"] if line.startswith("unfinished upload of ")]
+    assert sorted(uploads) == sorted(f"unfinished upload of {one.key}" for one in plan.uploads)
 
 
 # --- orphans --------------------------------------------------------------------------------------------------------

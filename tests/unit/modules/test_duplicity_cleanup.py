@@ -22,11 +22,13 @@ def days_ago(days: int) -> datetime:
     return TODAY - timedelta(days=days)
 
 
-def add(world: World, base: int | None, days: int, *, complete: bool = True, tail: str = "") -> list[str]:
+def add(
+    world: World, base: int | None, days: int, *, complete: bool = True, tail: str = "", volumes: int = 2
+) -> list[str]:
     """A set of so many days ago, on one of ``base`` days ago; gives its keys, the manifest first."""
     end = to_stamp(days_ago(days))
     stem = f"duplicity-full.{end}" if base is None else f"duplicity-inc.{to_stamp(days_ago(base))}.to.{end}"
-    names = [f"{stem}.manifest{tail}"] * complete + [f"{stem}.vol{number}.difftar.gz" for number in (1, 2)]
+    names = [f"{stem}.manifest{tail}"] * complete + [f"{stem}.vol{number}.difftar.gz" for number in range(1, volumes + 1)]
     for name in names:
         storage_class = "STANDARD" if "manifest" in name else "DEEP_ARCHIVE"
         world.objects[PREFIX + name] = S3Object(PREFIX + name, 10, storage_class, "", days_ago(days))
@@ -72,7 +74,7 @@ def test_old_chains_go_newest_set_first_and_its_manifest_before_the_rest(world: 
 
 
 def test_check_mode_and_the_run_say_the_same(world: World) -> None:
-    options = {"keep_incrementals_of": 1, "older_than": "55D", "orphans": True}
+    options = {"keep_incrementals_of": 1, "older_than": "65D", "orphans": True}
     predicted = cleanup(world, check=True, **options)
     assert world.deleted == []
     done = cleanup(world, **options)
@@ -108,6 +110,7 @@ def test_credentials_of_its_own(world: World) -> None:
         ({"older_than": "soon"}, "'soon' is not a time"),
         ({"orphans": True, "orphan_age": "23h"}, "at least 1D"),
         ({"orphans": True, "orphan_age": "2026-11-01"}, "not an interval"),
+        ({"orphans": True, "orphan_age": "9999Y"}, "not an interval"),
     ],
 )
 def test_options_that_make_no_sense(world: World, options: dict[str, Any], says: str) -> None:
@@ -222,7 +225,8 @@ def test_a_key_that_s3_does_not_delete_ends_the_work(world: World) -> None:
     result = cleanup(world, keep_fulls=1)
     assert result["error"]["cause"] == "cleanup_incomplete"
     assert result["error"]["failed"] == {incremental[1]: "InternalError"}
-    assert (result["changed"], result["deleted"]) == (True, [])
+    assert (result["changed"], result["deleted"], result["deleted_objects"]) == (True, [], 2)
+    assert "0 of 2 sets were deleted whole, 2 of 6 objects in all" in result["msg"]
     assert world.deleted == [incremental[:1], incremental[2:]]
     assert "diff" not in result
     world.fails.clear()
@@ -235,6 +239,26 @@ def test_the_first_request_fails_and_nothing_was_changed(world: World) -> None:
     world.fails[add(world, 60, 50)[0]] = errors.BackendFailed("")
     result = cleanup(world, keep_fulls=1)
     assert (result["error"]["cause"], result.get("changed", False)) == ("backend_failed", False)
+
+
+def test_a_request_holds_a_thousand_keys_and_what_earlier_ones_deleted_is_told(world: World) -> None:
+    keys = add(world, 10, 9, complete=False, volumes=1001)
+    world.fails[keys[-1]] = errors.BackendFailed("")
+    result = cleanup(world, orphans=True)
+    assert (result["error"]["cause"], result["deleted_objects"]) == ("cleanup_incomplete", 1000)
+    assert [len(one) for one in world.deleted] == [1000, 0]
+    world.fails.clear()
+    assert cleanup(world, orphans=True)["sets"][0]["keys"] == keys[-1:]
+
+
+def test_a_refused_abort_tells_what_was_deleted_before(world: World) -> None:
+    world.uploads = [Upload(add(world, 10, 9, complete=False)[0], "1", days_ago(9))]
+    world.fails["abort"] = errors.AccessRefused("S3 refused to abort.")
+    result = cleanup(world, orphans=True)
+    assert result["error"]["cause"] == "cleanup_incomplete"
+    assert (result["deleted"], result["deleted_objects"]) == ([to_w3(days_ago(9))], 2)
+    assert "0 of 1 unfinished uploads" in result["msg"]
+    assert cleanup(world, orphans=True)["error"]["cause"] == "access_refused", "nothing else was left to do"
 
 
 def test_the_bucket_does_not_answer(world: World) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, s3, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, RESTORE, ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
@@ -160,11 +160,12 @@ class FakeBucket:
         return [one for one in self.world.uploads if one.key.startswith(prefix)]
 
     def abort(self, upload: Upload) -> None:
+        if "abort" in self.world.fails:
+            raise self.world.fails["abort"]
         self.world.uploads.remove(upload)
 
     def delete(self, keys: Sequence[str]) -> None:
-        if not keys:
-            return
+        assert 0 < len(keys) <= s3.DELETE_AT_ONCE
         failed = {key: "InternalError" for key in keys if key in self.world.fails}
         self.world.deleted.append([key for key in keys if key not in failed])
         for key in self.world.deleted[-1]:
