@@ -304,6 +304,29 @@ class Later(datetime):
         return datetime.now(tz) + timedelta(days=8)
 
 
+def test_orphans_are_what_duplicity_cleans_up(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An incremental that lost its base, and one that was interrupted just before its manifest."""
+    history.copy("strays")
+    first, second, _third = [[time.translate({45: None, 58: None}) for time in chain] for chain in chain_times(history)]
+    lost = (f".to.{first[1]}.", f".to.{second[1]}.manifest")
+    gone = [{"Key": f"strays/{name}"} for name in history.keys("strays") if any(part in name for part in lost)]
+    assert len(gone) >= 4
+    history.s3.client().delete_objects(Bucket=BUCKET, Delete={"Objects": gone})
+    job = history.stage.job(target=f"s3://{BUCKET}/strays", state_dir=str(tmp_path / "theirs"))
+    # This is the command cleanup.
+    said = history.stage.run(job, command.fetch_metadata(job, history.stage.run_dir)).output.decode()
+    their = set(said.split("to delete:\n")[1].split("\nRun duplicity")[0].splitlines())
+    monkeypatch.setattr(cleaning, "datetime", Later)
+    our = cleanup(history.job("strays", tmp_path / "ours", **NO_ENGINE), check=True, orphans=True)
+    # duplicity leaves the signatures of an interrupted set: to it they go on with those of the chain.
+    (signatures,) = (name for name in history.keys("strays") if f".to.{second[1]}.sigtar" in name)
+    going = [[key.removeprefix("strays/") for key in one["keys"]] for one in our["sets"]]
+    assert {name for names in going for name in names} == their | {signatures}
+    assert [one["time"] for one in our["sets"]] == [chain_times(history)[1][1], chain_times(history)[0][2]]
+
+
 def test_an_interrupted_backup(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it runs, and after it was killed: from another host, long after, and on its own host."""
     s3, own = history.s3, history.job("orphans", tmp_path / "own")

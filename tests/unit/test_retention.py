@@ -67,14 +67,17 @@ class Bucket:
         return retention.make_plan(self.found, self.objects, contents, retention.Rules(**{"settled": SETTLED, **rules}))
 
     def requests(self, **rules: Any) -> list[list[str]]:
-        """What a cleanup sends, as cleaning.py does."""
-        going = [one.contents for one in self.plan(**rules).going]
-        sent = [[one.key for one in part] for of_set in going for part in (of_set.manifests, of_set.others)]
-        return [keys for keys in sent if keys]
+        return requests_of(self.plan(**rules))
 
     def delete(self, keys: list[str]) -> None:
         for key in keys:
             del self.objects[key]
+
+
+def requests_of(plan: retention.Plan) -> list[list[str]]:
+    """What a cleanup sends, as cleaning.py does."""
+    sent = [[one.key for one in part] for of in plan.going for part in (of.contents.manifests, of.contents.others)]
+    return [keys for keys in sent if keys]
 
 
 def filled(chains: Chains) -> Bucket:
@@ -264,16 +267,14 @@ def test_the_last_chain_that_can_be_restored_never_goes(bucket: Bucket, rules: d
 
 
 @given(damaged(), RULES, st.booleans(), st.booleans())
-def test_a_set_never_stays_without_its_base(
-    bucket: Bucket, rules: dict[str, Any], orphans: bool, last: bool
-) -> None:
+def test_a_set_never_stays_without_its_base(bucket: Bucket, rules: dict[str, Any], orphans: bool, last: bool) -> None:
     """At no moment does a set lose the one that it builds on; one that had lost it before goes, or is told."""
     before = {retention.set_id(one) for one in bucket.found.orphaned}
     try:
-        plan, requests = (one(**rules, orphans=orphans, delete_last_chain=last) for one in (bucket.plan, bucket.requests))
+        plan = bucket.plan(**rules, orphans=orphans, delete_last_chain=last)
     except errors.LastChain:
         return
-    for keys in requests:
+    for keys in requests_of(plan):
         bucket.delete(keys)
         assert {retention.set_id(one) for one in bucket.found.orphaned} <= before
     told = {retention.set_id(one) for one in plan.left}
@@ -285,14 +286,16 @@ def test_the_diff_names_what_goes_and_nothing_else(
     bucket: Bucket, rules: dict[str, Any], orphans: bool, last: bool
 ) -> None:
     try:
-        plan, requests = (one(**rules, orphans=orphans, delete_last_chain=last) for one in (bucket.plan, bucket.requests))
+        plan = bucket.plan(**rules, orphans=orphans, delete_last_chain=last)
     except errors.LastChain:
         return
     found = bucket.found
     diff = {name: text.splitlines() for name, text in retention.diff(found, plan).items()}
     every = [one for chain in found.chains for one in chain.sets] + found.interrupted + found.orphaned
     named = [line for line in diff["before"] if line[0] != " " and not line.startswith("unfinished upload")]
-    assert sorted(line[2:] for line in diff["before"] if line[0] == " ") == sorted(sum(requests, []))
+    assert sorted(line[2:] for line in diff["before"] if line[0] == " ") == sorted(
+        key for keys in requests_of(plan) for key in keys
+    )
     assert len(named) == len(every)
     assert len(diff["after"]) == len(every) - len(plan.going)
     uploads = [line for line in diff["before"] if line.startswith("unfinished upload of ")]

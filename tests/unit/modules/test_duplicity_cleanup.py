@@ -28,7 +28,9 @@ def add(
     """A set of so many days ago, on one of ``base`` days ago; gives its keys, the manifest first."""
     end = to_stamp(days_ago(days))
     stem = f"duplicity-full.{end}" if base is None else f"duplicity-inc.{to_stamp(days_ago(base))}.to.{end}"
-    names = [f"{stem}.manifest{tail}"] * complete + [f"{stem}.vol{number}.difftar.gz" for number in range(1, volumes + 1)]
+    names = [f"{stem}.manifest{tail}"] * complete + [
+        f"{stem}.vol{number}.difftar.gz" for number in range(1, volumes + 1)
+    ]
     for name in names:
         storage_class = "STANDARD" if "manifest" in name else "DEEP_ARCHIVE"
         world.objects[PREFIX + name] = S3Object(PREFIX + name, 10, storage_class, "", days_ago(days))
