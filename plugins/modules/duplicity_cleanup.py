@@ -142,7 +142,12 @@ left:
   returned: success
   type: list
   elements: dict
-  sample: []
+  sample:
+    - kind: incremental
+      time: "2026-11-03T02:00:00Z"
+      complete: false
+      object_count: 1
+      size_bytes: {DEEP_ARCHIVE: 1073741824}
 deleted:
   description: The times of the sets that were deleted whole, when a cleanup failed on its way.
   returned: when C(error.cause) is C(cleanup_incomplete)
