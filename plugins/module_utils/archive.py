@@ -14,7 +14,15 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, diagnosis, glacier, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    diagnosis,
+    differences,
+    glacier,
+    host,
+    log,
+    manifest,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EncryptionMismatch,
@@ -71,6 +79,16 @@ class Archive:
         if finished.exit_code:
             raise self.failure(finished, run)
         return finished, run
+
+    def verify(
+        self, spec: command.ContainerSpec, before: Callable[[], None], path: str
+    ) -> tuple[Finished, log.Run, differences.Verified]:
+        """Run a verify to its end. duplicity ends with 1 for differences, and for a volume that is not there."""
+        finished, run = self.run(spec, before)
+        found = differences.summarize(self._events(finished), path)
+        if finished.exit_code not in (0, 1) or run.errors or found.compared is None:
+            raise self.failure(finished, run)
+        return finished, run, found
 
     def failure(self, finished: Finished, run: log.Run) -> PermafrostError:
         """The error of a failed run. duplicity names a wrong passphrase in many ways, and gpg in one: ask it."""

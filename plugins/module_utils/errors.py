@@ -123,7 +123,7 @@ class ClockBehind(PermafrostError):
 
 class SourceMissing(PermafrostError):
     cause = "source_missing"
-    meaning = "Nothing was backed up: an empty backup of a source that is not mounted would look like a success."
+    meaning = "Nothing was started: a source that is not mounted would look like one without files."
     next_step = "Mount or create the source, or correct job.source."
 
 
@@ -319,6 +319,18 @@ class CleanupIncomplete(PermafrostError):
     cause = "cleanup_incomplete"
     meaning = "The cleanup stopped there. A half-deleted set has no manifest, so no restore uses it."
     next_step = "Correct what S3 complains of and run the same task again: it goes on where it stopped."
+
+
+class VerifyDiffers(PermafrostError):
+    cause = "verify_differs"
+    meaning = "Every volume was read and is whole. Files were changed since that backup, or are not what was stored."
+    next_step = "Look at the differences in the result. If they are not your changes, restore the files and compare."
+
+
+class IntegrityFailed(PermafrostError):
+    cause = "integrity_failed"
+    meaning = "Complete sets are damaged: restores of them, or of what builds on them, may fail. Nothing was changed."
+    next_step = "Restore older versions of the objects, or make a new full (duplicity_backup with full)."
 
 
 # --- the thaw -------------------------------------------------------------------------------------------------------

@@ -240,6 +240,24 @@ def remove_stale_secrets(job: Job, running: set[str]) -> None:
 # --- records --------------------------------------------------------------------------------------------------------
 
 
+def local_manifest(job: Job, name: str) -> bytes | None:
+    """A plain manifest of the archive directory, by its file name without the job's prefix; None without one."""
+    try:
+        return _manifest(job, name).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def manifest_lines(job: Job, name: str) -> Iterator[bytes]:
+    """The same line by line: it may name a million files."""
+    with _manifest(job, name).open("rb") as lines:
+        yield from lines
+
+
+def _manifest(job: Job, name: str) -> Path:
+    return Path(job.archive, job.file_prefixes.manifest + name)
+
+
 def local_manifests(job: Job) -> dict[str, bytes]:
     """The plain manifests of the archive directory, by file name without the job's prefix; without their file lists."""
     return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest")}
@@ -247,7 +265,7 @@ def local_manifests(job: Job) -> dict[str, bytes]:
 
 def forget_manifest(job: Job, name: str) -> None:
     """Take a local copy of a manifest away; the one in the bucket stays."""
-    Path(job.archive, job.file_prefixes.manifest + name).unlink(missing_ok=True)
+    _manifest(job, name).unlink(missing_ok=True)
 
 
 def partial_manifests(job: Job) -> dict[str, bytes]:

@@ -179,14 +179,14 @@ def _warning(run: Run, event: Event) -> None:
     unreadable = _UNREADABLE.match(event.text) if event.code == WARN_GENERIC else None
     if event.code in WARN_UNREADABLE or unreadable:
         run.unreadable_count += 1
-        _keep(run.unreadable, _bytes_of(unreadable[1]) if unreadable else _name(event))
+        _keep(run.unreadable, bytes_of(unreadable[1]) if unreadable else _name(event))
     elif event.code in WARN_FAILED:
         _keep(run.failed_paths, _name(event))
     elif not event.text.startswith(_HARMLESS):
         _keep(run.warnings, event.text)
 
 
-def _bytes_of(text: str) -> str:
+def bytes_of(text: str) -> str:
     """Bytes that are not UTF-8 as Python's surrogates again: the image's log writes those as ``\\udcHH``."""
     return re.sub(r"\\udc([89a-f][0-9a-f])", lambda match: chr(0xDC00 + int(match[1], 16)), text)
 

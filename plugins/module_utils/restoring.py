@@ -64,23 +64,24 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "command": list(spec.argv),
     }
     if check_mode:
-        result["plan"] = _readable_plan(archive, path, chosen).to_result()
+        result["plan"] = readable_plan(archive, path, chosen).to_result()
         archive.require_path(path, chosen)
         return result
 
     def before() -> None:
-        result["plan"] = _readable_plan(archive, path, chosen).to_result()
+        result["plan"] = readable_plan(archive, path, chosen).to_result()
         host.stage(job, staging)
 
     result.update(_restore(archive, spec, before, staging, dest))
     return result
 
 
-def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
+def readable_plan(archive: Archive, path: str, time: datetime, reader: str = "restore") -> Plan:
+    """The plan of a restore, or of another run that reads the same. Raises VolumesFrozen unless it can start now."""
     made, chosen = archive.plan(path, time)
     if not made.ready:
         archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
-        raise _frozen(made)
+        raise _frozen(made, reader)
     return made
 
 
@@ -99,12 +100,12 @@ def _require_free(dest: Path) -> None:
         raise DestinationNotEmpty(f"The destination {dest} exists and is not an empty directory.", dest=str(dest))
 
 
-def _frozen(made: Plan) -> VolumesFrozen:
+def _frozen(made: Plan, reader: str) -> VolumesFrozen:
     frozen, thawing = made.keys(FROZEN), made.keys(THAWING)
     names = ", ".join(key.rpartition("/")[2] for key in (frozen + thawing)[:5])
     more = len(frozen) + len(thawing) - 5
     return VolumesFrozen(
-        f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are "
+        f"Of {len(made.volumes)} volumes that this {reader} reads, {len(frozen)} are frozen and {len(thawing)} are "
         f"thawing: {names}{f' and {more} more' if more > 0 else ''}.",
         frozen=frozen,
         thawing=thawing,

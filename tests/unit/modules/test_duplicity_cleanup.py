@@ -34,7 +34,7 @@ def add(
     for name in names:
         storage_class = "STANDARD" if "manifest" in name else "DEEP_ARCHIVE"
         world.objects[PREFIX + name] = S3Object(PREFIX + name, 10, storage_class, "", days_ago(days))
-        world.contents[PREFIX + name] = b"Hostname web01-data\nLocaldir /source\nVolume 1:\n"
+        world.contents[name] = b"Hostname web01-data\nLocaldir /source\nVolume 1:\n"
     return [PREFIX + name for name in names]
 
 
@@ -157,7 +157,7 @@ def test_manifests_that_cannot_be_read_are_not_read(world: World) -> None:
     add(world, None, 5, tail=".gpg")
     frozen = add(world, None, 4)[0]
     world.change(frozen, storage_class="GLACIER")
-    for key in (frozen, next(key for key in world.contents if key.endswith(".gpg"))):
+    for key in (frozen.removeprefix(PREFIX), next(key for key in world.contents if key.endswith(".gpg"))):
         world.contents[key] = b"Hostname web02\nLocaldir /source\n"
     assert cleanup(world, keep_fulls=1)["changed"]
 

@@ -15,7 +15,12 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, s3, thawing
-from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, RESTORE, ContainerSpec
+from ansible_collections.permafrost.backup.plugins.module_utils.command import (
+    LOG_FILE,
+    RESTORE,
+    STATUS_FILE,
+    ContainerSpec,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
@@ -23,6 +28,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit import transcript
 from unit.stage import TRANSCRIPTS
 
+SEAL, OTHER_SEAL = b"sealed ", b"sealed with another passphrase "
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,7 +47,7 @@ class World:
     thaw_replies: dict[str, Any] = field(default_factory=dict)
     on_list: Callable[[int], None] = lambda _times: None
     lists: list[str] = field(default_factory=list)
-    contents: dict[str, bytes] = field(default_factory=dict)  # key -> what it holds
+    contents: dict[str, bytes] = field(default_factory=dict)  # file name -> what is read instead of what was recorded
     uploads: list[Upload] = field(default_factory=list)
     deleted: list[list[str]] = field(default_factory=list)  # the keys of each request
     who: list[Any] = field(default_factory=list)  # the credentials of each bucket
@@ -78,6 +84,20 @@ class World:
         """Change the objects whose key has that part."""
         self.objects = {key: replace(one, **changes) if part in key else one for key, one in self.objects.items()}
 
+    def seal(self) -> None:
+        """The bucket as an encrypted job would have it."""
+        self.objects = {f"{key}.gpg": replace(one, key=f"{one.key}.gpg") for key, one in self.objects.items()}
+
+    def content(self, key: str) -> bytes:
+        """What lies in the bucket; of sealed manifests the plain text behind SEAL."""
+        name = key.rpartition("/")[2]
+        if name in self.contents:
+            return self.contents[name]
+        recorded = transcript.manifests(self.manifests).get(name.removesuffix(".gpg"))
+        if recorded is None:
+            return b"encrypted"
+        return SEAL + recorded if name.endswith(".gpg") else recorded
+
     def drop(self, part: str) -> None:
         """Take the objects whose key has that part out of the bucket."""
         self.objects = {key: one for key, one in self.objects.items() if part not in key}
@@ -97,6 +117,8 @@ class FakeEngine:
         if before:
             before()
         self.world.specs.append(spec)
+        if spec.verb == "manifests":
+            self._unseal(spec)
         recorded = transcript.load(self.world.replies[spec.verb])
         log = Path(host.run_dir(self.job, spec.verb), LOG_FILE)
         log.write_text(recorded.log, encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -124,6 +146,20 @@ class FakeEngine:
         into = Path(next(one.source for one in spec.mounts if one.target == RESTORE), "data")
         into.mkdir()
         (into / "restored").write_text("content")
+
+    def _unseal(self, spec: ContainerSpec) -> None:
+        """gpg's work on copies of manifests, and what it says of each."""
+        run_dir = Path(host.run_dir(self.job, spec.verb))
+        said = []
+        for name in (word.rpartition("/")[2] for word in spec.argv if word.endswith(".gpg")):
+            content = (run_dir / name).read_bytes()
+            said.append(f"[GNUPG:] FILE_START 3 {name}")
+            if content.startswith(OTHER_SEAL):
+                said.append("[GNUPG:] ERROR symkey_decrypt.maybe_error 11_BAD_PASSPHRASE")
+            elif content.startswith(SEAL):
+                (run_dir / name).with_suffix("").write_bytes(content[len(SEAL) :])
+                said.append("[GNUPG:] DECRYPTION_OKAY")
+        (run_dir / STATUS_FILE).write_text("\n".join(said), encoding="utf-8")
 
     def has_run(self, _spec: ContainerSpec) -> bool:
         return False
@@ -154,9 +190,11 @@ class FakeBucket:
 
     def read(self, key: str, first: int | None = None) -> bytes:
         assert key in self.world.objects
-        return self.world.contents.get(key, b"encrypted")[:first]
+        return self.world.content(key)[:first]
 
     def uploads(self, prefix: str) -> list[Upload]:
+        if "uploads" in self.world.fails:
+            raise self.world.fails["uploads"]
         return [one for one in self.world.uploads if one.key.startswith(prefix)]
 
     def abort(self, upload: Upload) -> None:
