@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, manifest, retention
@@ -93,7 +92,7 @@ def _undisturbed(job: Job, archive: Archive, rules: retention.Rules) -> Iterator
 
     A host knows them by their partial manifests in its archive directory. One without that directory needs no engine.
     """
-    if not (rules.orphans or rules.delete_last_chain) or not Path(job.archive).is_dir():
+    if not (rules.orphans or rules.delete_last_chain) or not host.has_archive(job):
         yield frozenset()
         return
     with host.locked(job, "cleanup"):

@@ -268,6 +268,16 @@ def forget_manifest(job: Job, name: str) -> None:
     _manifest(job, name).unlink(missing_ok=True)
 
 
+def has_archive(job: Job) -> bool:
+    """Whether this host has the job's archive directory. Who may not look must not take it for absent."""
+    try:
+        return stat.S_ISDIR(Path(job.archive).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"The directory {job.archive} cannot be looked at: {error.strerror}.") from error
+
+
 def partial_manifests(job: Job) -> dict[str, bytes]:
     """The manifests of interrupted backups in the archive directory, by file name without the job's prefix."""
     return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest.part")}

@@ -99,7 +99,7 @@ EXAMPLES = r"""
 RETURN = r"""
 sets:
   description: The sets that were deleted, or would be in check mode, in the order of deletion. Times in UTC, bytes by
-    storage class. RV(sets[].reasons) are the options that say so, or V(leftover) of a cleanup that was killed.
+    storage class. C(reasons) are the options that say so, or V(leftover) of a cleanup that was killed.
   returned: success
   type: list
   elements: dict

@@ -95,8 +95,9 @@ def test_it_needs_no_engine_and_leaves_nothing_on_the_host(world: World) -> None
 
 def test_credentials_of_its_own(world: World) -> None:
     job = world.job(credentials={"access_key": "JOB", "secret_key": "secret-of-the-job"})
-    for own, wanted in (({"access_key": "CLEAN", "secret_key": "another"}, "CLEAN"), (None, "JOB")):
-        world.run(duplicity_cleanup, {"job": job, "keep_fulls": 1, **({"credentials": own} if own else {})})
+    for own, wanted in (({"access_key": "CLEAN", "secret_key": "secret-of-cleanup"}, "CLEAN"), (None, "JOB")):
+        options = {"job": job, "keep_fulls": 1, **({"credentials": own} if own else {})}
+        assert "secret-of" not in str(world.run(duplicity_cleanup, options))
         assert world.who[-1].access_key == wanted
     assert "secret_key" in cleanup(world, keep_fulls=1, credentials={"access_key": "A"})["msg"]
 
@@ -207,6 +208,13 @@ def test_an_archive_directory_alone_does_not_make_a_host_the_writer(world: World
     add(world, None, 0, complete=False)
     own_host(world, f"duplicity-full.{to_stamp(days_ago(1))}.manifest.part")
     assert cleanup(world, orphans=True)["changed"] is False
+
+
+def test_an_archive_directory_that_cannot_be_looked_at_is_not_taken_for_absent(world: World) -> None:
+    result = cleanup(world, orphans=True, job=world.job(state_dir=f"/{'x' * 300}"))
+    assert result["error"]["cause"] == "bad_input"
+    assert "cannot be looked at: File name too long" in result["msg"]
+    assert world.deleted == []
 
 
 @pytest.mark.parametrize("options", [{"orphans": True}, {"older_than": "1D", "delete_last_chain": True}])
