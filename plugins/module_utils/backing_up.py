@@ -40,7 +40,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     archive = Archive(job)
     if check_mode:
         finished, run = archive.run(spec, lambda: _preflight(archive, check_mode))
-        return _predicted(archive, finished, run, _facts(job, spec, finished, run))
+        return _with_diff(_predicted(archive, finished, run, _facts(job, spec, finished, run)))
     begun = datetime.now(timezone.utc)
     try:
         with _watching(job) as survey:
@@ -55,7 +55,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     record = {**_record(finished, None), "source_files": run.statistics.get("source_files")}
     host.write_record(job, "last_run", record)
     host.write_record(job, "last_success", record)
-    return result
+    return _with_diff(result)
 
 
 @contextmanager
@@ -75,6 +75,7 @@ def _watching(job: Job) -> Iterator[Survey]:
 
 def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey, result: dict[str, Any]) -> None:
     """Fill the result, and raise what makes the run a failure."""
+    result["log_file"] = host.named_log(archive.job, "backup", finished.started)
     try:
         result.update(_outcome(archive, finished, run))
         result["not_preserved"] = survey.result()
@@ -155,13 +156,19 @@ def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.R
         "resumed": run.resumed,
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
-        "log_file": host.named_log(job, spec.verb, finished.started),
         "unreadable": unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
     }
     if finished.previous:
         result["previous_run"] = finished.previous
+    return result
+
+
+def _with_diff(result: dict[str, Any]) -> dict[str, Any]:
+    """What the bucket gains, for --diff: a backup only ever adds a set."""
+    gained = {name: result["statistics"].get(name, 0) for name in ("new_files", "changed_files", "deleted_files")}
+    result["diff"] = {"before": {}, "after": {"set": result["action"], **gained} if result["changed"] else {}}
     return result
 
 

@@ -22,6 +22,9 @@ extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.attributes.on_host
   - permafrost.backup.attributes.group_duplicity
+attributes:
+  diff_mode:
+    support: full
 options:
   full:
     description:
@@ -103,7 +106,7 @@ anomaly:
   sample: ["8123 of 9000 files changed since the last set."]
 log_file:
   description: duplicity's log of the run, on the host. The last O(job.keep_logs) stay.
-  returned: when duplicity ran to its end
+  returned: when duplicity ran to its end, but not in check mode
   type: str
   sample: /var/lib/permafrost/web01-data/logs/backup-20261101T020000Z.log
 elapsed_seconds:
