@@ -325,6 +325,28 @@ class ReplacementInterrupted(PermafrostError):
     next_step = "Move away what came to the destination meanwhile and run again: the restored tree moves in."
 
 
+class ForeignChains(PermafrostError):
+    cause = "foreign_chains"
+    meaning = (
+        "More than one job seems to write below this key prefix, so what may go cannot be told. Nothing was deleted."
+    )
+    next_step = (
+        "Give each job a key prefix of its own in job.target, correct job.hostname, or move the other sets away."
+    )
+
+
+class LastChain(PermafrostError):
+    cause = "last_chain"
+    meaning = "No chain that can be restored would be left as it is. Nothing was deleted."
+    next_step = "Make a new full first. To delete the last chain on purpose, say delete_last_chain: true."
+
+
+class CleanupIncomplete(PermafrostError):
+    cause = "cleanup_incomplete"
+    meaning = "The cleanup stopped there. A half-deleted set has no manifest, so no restore uses it."
+    next_step = "Correct what S3 complains of and run the same task again: it goes on where it stopped."
+
+
 class VerifyDiffers(PermafrostError):
     cause = "verify_differs"
     meaning = "Every volume was read and is whole. Files were changed since that backup, or are not what was stored."

@@ -89,14 +89,14 @@ def run_dir(job: Job, verb: str) -> str:
 
 def prepare(job: Job, verb: str) -> None:
     """Fresh run and temporary directories, and the archive directory. Call under the lock, with nothing running."""
-    _refuse_foreign(job)
+    refuse_foreign(job)
     for path in (run_dir(job, verb), job.temp_dir):
         shutil.rmtree(path, ignore_errors=True)
     for path in (run_dir(job, verb), job.temp_dir, job.archive_dir):
         make_private(path)
 
 
-def _refuse_foreign(job: Job) -> None:
+def refuse_foreign(job: Job) -> None:
     """Raise LockHeld when a duplicity that is not ours works in the archive directory.
 
     To be known before ours starts: one that does not get the lock deletes the lock file, and the next one gets in.
@@ -244,6 +244,16 @@ def local_manifests(job: Job) -> dict[str, bytes]:
 def forget_manifest(job: Job, name: str) -> None:
     """Take a local copy of a manifest away; the one in the bucket stays."""
     _manifest(job, name).unlink(missing_ok=True)
+
+
+def has_archive(job: Job) -> bool:
+    """Whether this host has the job's archive directory. Who may not look must not take it for absent."""
+    try:
+        return stat.S_ISDIR(Path(job.archive).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"The directory {job.archive} cannot be looked at: {error.strerror}.") from error
 
 
 def partial_manifests(job: Job) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, s3, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     LOG_FILE,
     RESTORE,
@@ -23,7 +23,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     ContainerSpec,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit import transcript
@@ -51,6 +51,8 @@ class World:
     on_restore: Callable[[], None] = lambda: None
     contents: dict[str, bytes] = field(default_factory=dict)  # file name -> what is read instead of what was recorded
     uploads: list[Upload] = field(default_factory=list)
+    deleted: list[list[str]] = field(default_factory=list)  # the keys of each request
+    who: list[Any] = field(default_factory=list)  # the credentials of each bucket
 
     def job(self, **changes: Any) -> dict[str, Any]:
         """The options of a task's job."""
@@ -92,10 +94,12 @@ class World:
     def content(self, key: str) -> bytes:
         """What lies in the bucket; of sealed manifests the plain text behind SEAL."""
         name = key.rpartition("/")[2]
+        if name in self.contents:
+            return self.contents[name]
         recorded = transcript.manifests(self.manifests).get(name.removesuffix(".gpg"))
         if recorded is None:
             return b"encrypted"
-        return self.contents.get(name, SEAL + recorded if name.endswith(".gpg") else recorded)
+        return SEAL + recorded if name.endswith(".gpg") else recorded
 
     def drop(self, part: str) -> None:
         """Take the objects whose key has that part out of the bucket."""
@@ -176,8 +180,9 @@ class FakeBucket:
 
     world: World
 
-    def __init__(self, name: str, **_options: Any) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
         self.name = name
+        self.world.who.append(options.get("credentials"))
 
     def list(self, prefix: str) -> dict[str, S3Object]:
         self.world.lists.append(prefix)
@@ -189,14 +194,28 @@ class FakeBucket:
     def objects(self, prefix: str) -> Iterator[S3Object]:
         yield from self.list(prefix).values()
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, first: int | None = None) -> bytes:
         assert key in self.world.objects
-        return self.world.content(key)
+        return self.world.content(key)[:first]
 
     def uploads(self, prefix: str) -> list[Upload]:
         if "uploads" in self.world.fails:
             raise self.world.fails["uploads"]
         return [one for one in self.world.uploads if one.key.startswith(prefix)]
+
+    def abort(self, upload: Upload) -> None:
+        if "abort" in self.world.fails:
+            raise self.world.fails["abort"]
+        self.world.uploads.remove(upload)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        assert 0 < len(keys) <= s3.DELETE_AT_ONCE
+        failed = {key: "InternalError" for key in keys if key in self.world.fails}
+        self.world.deleted.append([key for key in keys if key not in failed])
+        for key in self.world.deleted[-1]:
+            del self.world.objects[key]
+        if failed:
+            raise BackendFailed("Some were not deleted.", failed=failed)
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         self.world.thawed.append((key, tier, days))
