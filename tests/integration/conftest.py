@@ -21,9 +21,14 @@ RunPlaybook = Callable[..., play.Run]
 Job = dict[str, Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Lab]:
-    """The server process; at the end its log must not hold a traceback."""
+    """The server of a file of tests, since a clock that one of them turns is turned for all."""
+    yield from s3_servers(tmp_path_factory)
+
+
+def s3_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Lab]:
+    """A server process; at the end its log must not hold a traceback."""
     with S3Lab(tmp_path_factory.mktemp("s3")) as lab:
         yield lab
         log = lab.log_file.read_text()

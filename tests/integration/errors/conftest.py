@@ -6,10 +6,17 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from integration.conftest import s3_servers
 from integration.errors.playing import Task, play, succeeded
 from integration.errors.stage import PASSPHRASE, VOLUMES, Stage
 
 from lab.s3.client_api import S3Lab
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Lab]:
+    """One server for all errors, whose backups are made once."""
+    yield from s3_servers(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

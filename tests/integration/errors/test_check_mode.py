@@ -70,11 +70,16 @@ def test_a_backup(stage: Stage, job: dict[str, Any]) -> None:
     assert (check["action"], real["action"], real["changed"]) == ("full", "full", True)
 
 
+def _timeless(result: Result) -> Result:
+    """Without what differs between any two looks."""
+    return {name: value for name, value in result.items() if name != "invocation" and not name.endswith("_age_seconds")}
+
+
 def test_looking_planning_thawing_and_restoring(stage: Stage, job: dict[str, Any]) -> None:
     succeeded(play({"backup": Task(BACKUP, {"job": job})}, stage.root)["backup"])
     for module in (INFO, PLAN):
         check, real = twice(stage, module, {"job": job}, job)
-        assert {**check, "invocation": 0} == {**real, "invocation": 0}
+        assert _timeless(check) == _timeless(real)
         assert not real["changed"]
 
     prefix = job["target"].removeprefix(f"s3://{BUCKET}/")
