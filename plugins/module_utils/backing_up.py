@@ -13,10 +13,13 @@ from ansible_collections.permafrost.backup.plugins.module_utils.container import
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,
+    KeysChanged,
     PermafrostError,
     SourceMissing,
     SourceUnreadable,
+    WrongPassphrase,
 )
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.inspecting import set_facts
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
@@ -29,14 +32,15 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     verb = "check" if check_mode else "backup"
     spec = command.backup(job, host.run_dir(job, verb), full=params["full"], dry_run=check_mode)
     archive = Archive(job)
+    new_secrets: list[bool] = []
     survey = None if check_mode else Survey(str(job.source))
     try:
-        finished, run = archive.run(spec, lambda: _preflight(archive, check_mode))
+        finished, run = archive.run(spec, lambda: new_secrets.append(_preflight(archive, check_mode, params["full"])))
     except BaseException:
         if survey:
             survey.cancel()
         raise
-    result = _facts(job, spec, finished, run)
+    result = {**_facts(job, spec, finished, run), "new_secrets": any(new_secrets)}
     if check_mode:
         return _predicted(archive, finished, run, result)
     try:
@@ -52,19 +56,31 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return result
 
 
-def _preflight(archive: Archive, check_mode: bool) -> None:
-    """What can be known before a container starts, each with its own message."""
+def _preflight(archive: Archive, check_mode: bool, full: bool) -> bool:
+    """What can be known before a container starts, each with its own message; and whether new secrets begin a chain."""
     source = Path(str(archive.job.source))
     if not source.exists():
         raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
     if not source.is_dir():
         raise BadInput(f"The source {source} is not a directory.")
     listing = archive.listing()
-    archive.check_passphrase(listing)
+    new_secrets = _settle_secrets(archive, listing, full)
     _write_lists(archive.job, "check" if check_mode else "backup")
     if not check_mode:
         archive.forget_finished_parts([one for chain in archive.collection(listing).chains for one in chain.sets])
-        resuming.settle(archive.job)
+        resuming.settle(archive.job, new_secrets)
+    return new_secrets
+
+
+def _settle_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> bool:
+    """Other secrets than those of the newest chain begin a new one when a full was asked for, and never else."""
+    try:
+        archive.check_encryption(listing)
+    except (KeysChanged, WrongPassphrase):
+        if not full:
+            raise
+        return True
+    return False
 
 
 def _write_lists(job: Job, verb: str) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
-from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, missing_volumes
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
@@ -24,10 +25,10 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
     listing = archive.listing()
     found = archive.collection(listing)
-    manifests = archive.manifests([one for chain in found.chains for one in chain.sets])
+    manifests, refused = _manifests(archive, found)
     result = {
         "changed": False,
-        "chains": [_chain_facts(chain, manifests, listing) for chain in found.chains],
+        "chains": [_chain_facts(chain, manifests, refused, listing) for chain in found.chains],
         "interrupted": [set_facts(one, listing) for one in found.interrupted],
         "orphaned": [set_facts(one, listing) for one in found.orphaned],
         "unknown": found.unknown,
@@ -43,6 +44,25 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     return result
 
 
+def _manifests(
+    archive: Archive, found: manifest.Collection
+) -> tuple[dict[str, list[manifest.Volume]], dict[datetime, str]]:
+    """The manifests of all chains, and by its start why a chain's cannot be opened: its secrets may be older ones.
+
+    Raises when that goes for all chains.
+    """
+    read: dict[str, list[manifest.Volume]] = {}
+    refused: dict[datetime, PermafrostError] = {}
+    for chain in found.chains:
+        try:
+            read.update(archive.manifests(chain.sets))
+        except SECRETS_REFUSED as error:
+            refused[chain.start] = error
+    if refused and not read:
+        raise refused[max(refused)]
+    return read, {start: error.what for start, error in refused.items()}
+
+
 def set_facts(one: manifest.BackupSet, listing: dict[str, S3Object]) -> dict[str, Any]:
     """A set as a task result: kind, time, volumes, and bytes by storage class."""
     names = [*one.volumes.values(), *(name for name in (one.manifest, one.signature) if name)]
@@ -56,10 +76,16 @@ def set_facts(one: manifest.BackupSet, listing: dict[str, S3Object]) -> dict[str
 
 
 def _chain_facts(
-    chain: manifest.Chain, manifests: dict[str, list[manifest.Volume]], listing: dict[str, S3Object]
+    chain: manifest.Chain,
+    manifests: dict[str, list[manifest.Volume]],
+    refused: dict[datetime, str],
+    listing: dict[str, S3Object],
 ) -> dict[str, Any]:
-    sets = []
+    sets: list[dict[str, Any]] = []
     for one in chain.sets:
+        if chain.start in refused:
+            sets.append({**set_facts(one, listing), "missing": None})
+            continue
         needed = manifest.needed_volumes([one], manifests, ())
         missing = missing_volumes(needed, listing)
         if one.signature is None:
@@ -69,7 +95,8 @@ def _chain_facts(
         "start": to_w3(chain.start),
         "end": to_w3(chain.end),
         "sets": sets,
-        "missing_count": sum(len(one["missing"]) for one in sets),
+        "missing_count": None if chain.start in refused else sum(len(one["missing"]) for one in sets),
+        "unreadable": refused.get(chain.start),
     }
 
 

@@ -70,7 +70,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         result["plan"] = _readable_plan(archive, path, chosen).to_result()
         host.stage(job, staging)
 
-    result.update(_restore(archive, spec, before, staging, dest))
+    result.update(_restore(archive, spec, chosen, before, staging, dest))
     return result
 
 
@@ -110,12 +110,17 @@ def _frozen(made: Plan) -> VolumesFrozen:
 
 
 def _restore(
-    archive: Archive, spec: command.ContainerSpec, before: Callable[[], None], staging: Path, dest: Path
+    archive: Archive,
+    spec: command.ContainerSpec,
+    time: datetime,
+    before: Callable[[], None],
+    staging: Path,
+    dest: Path,
 ) -> dict[str, Any]:
     try:
         finished, run = archive.run(spec, before)
         if finished.exit_code:
-            raise archive.failure(finished, run)
+            raise archive.failure(finished, run, time)
         if run.failed_paths or run.unreadable_count:
             failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
             raise RestoreIncomplete(

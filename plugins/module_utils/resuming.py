@@ -23,8 +23,18 @@ from ansible_collections.permafrost.backup.plugins.module_utils.manifest import 
 _MARGIN_SECONDS = 1.0
 
 
-def settle(job: Job) -> None:
-    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running."""
+def settle(job: Job, new_secrets: bool) -> None:
+    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running.
+
+    A set is not begun for some keys and ended for others. duplicity knows of a new passphrase only, and not in archive
+    classes, where it would have to read a volume.
+    """
+    keys = {"mode": job.encryption.mode, "keys": sorted(job.encryption.encrypt_keys), "signer": job.encryption.sign_key}
+    before = host.read_record(job, "encryption")
+    if new_secrets or (before and before != keys):
+        host.forget_partial(job)
+    if before != keys:
+        host.write_record(job, "encryption", keys)
     for name, content in host.partial_manifests(job).items():
         parsed, volumes = parse_name(name), parse_manifest(content)
         if parsed is None or not volumes or changed(str(job.source), volumes[-1].end, parsed.end):
