@@ -192,7 +192,7 @@ class Archive:
             self._open(newest, self._manifest(newest))
 
     def _newest(self, listing: dict[str, glacier.S3Object], time: datetime | None = None) -> manifest.BackupSet | None:
-        """The last complete set until ``time``. Raises EncryptionMismatch when either it or the job is not encrypted."""
+        """The last complete set until ``time``. EncryptionMismatch when only one of it and the job is encrypted."""
         sets = [one for chain in self.collection(listing).chains for one in chain.sets]
         newest = max((one for one in sets if not time or one.end <= time), key=lambda one: one.end, default=None)
         if newest and str(newest.manifest).endswith(".gpg") != self.job.encrypted:

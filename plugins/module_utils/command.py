@@ -31,6 +31,9 @@ CA_BUNDLE = "/permafrost/ca.pem"
 KEYRING = "/permafrost/keyring"
 KEYRING_DIR = "keyring"
 _PUBLIC_KEYS, _SECRET_KEYS = "public-keys", "secret-keys"
+# gpg-agent protects a key anew when it is first used, and takes seconds to measure how slow it can be. The passphrase
+# lies beside this keyring.
+_AGENT_CONF = b"s2k-count 65536\n"
 LOG_FILE = "duplicity.log"
 # Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
 SECRET_HOMES = ("/run/permafrost", "/dev/shm/permafrost")
@@ -40,8 +43,8 @@ LABEL_VERB = "permafrost.backup.verb"
 LABEL_COMMAND = "permafrost.backup.command"
 
 # With --use-agent duplicity asks nobody, but without any PASSPHRASE it would not open the last manifest either, and an
-# incremental with a wrong passphrase would succeed. gpg itself reads the real one from its file. Mode gpg is without it:
-# a backup has no secret key to open a manifest with, and its keys are compared before the run.
+# incremental with a wrong passphrase would succeed. gpg itself reads the real one from its file. In mode gpg a backup
+# may lack the secret key, and its keys are compared before: only a dry run, which copies nothing, reads a manifest.
 _PASSPHRASE_MARKER = "in-passphrase-file"
 _CAPS_READ = ("DAC_READ_SEARCH",)
 _CAPS_WRITE = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "MKNOD")
@@ -300,7 +303,7 @@ def _gpg(job: Job) -> list[str]:
     return options
 
 
-def _environment(job: Job) -> dict[str, str]:
+def _environment(job: Job, verb: str) -> dict[str, str]:
     environment = {
         "HOME": "/tmp",
         "AWS_RETRY_MODE": "standard",
@@ -315,7 +318,7 @@ def _environment(job: Job) -> dict[str, str]:
         environment["PERMAFROST_UPLOAD_RATE"] = str(rate)
     if job.ca_bundle:
         environment["AWS_CA_BUNDLE"] = CA_BUNDLE
-    if job.encryption.mode == "symmetric":
+    if job.encryption.mode == "symmetric" or (verb == "check" and job.encryption.opens_own):
         environment["PASSPHRASE"] = _PASSPHRASE_MARKER
     if job.encryption.secret_keys:
         environment["GNUPGHOME"] = KEYRING
@@ -356,6 +359,7 @@ def secret_files(job: Job) -> dict[str, bytes]:
     }
     files = {name: None if text is None else text.encode() for name, text in texts.items()}
     files |= {_PUBLIC_KEYS: given.public_keys, _SECRET_KEYS: given.secret_keys}
+    files[f"{KEYRING_DIR}/gpg-agent.conf"] = _AGENT_CONF if given.secret_keys else None
     return {name: content for name, content in files.items() if content is not None}
 
 
@@ -383,7 +387,7 @@ def _spec(
         hostname=job.hostname,
         network=job.network,
         argv=(program, *argv) if program == "duplicity" else tuple(argv),
-        environment=_environment(job),
+        environment=_environment(job, verb),
         mounts=(*own, *(mounts or [])),
         capabilities=capabilities,
         secrets=secret_files(job),

@@ -214,8 +214,7 @@ class Engine:
             if spec.verb in LASTING:
                 current.previous = _previous(own["State"])
             self._remove(own["Id"])
-        directory = KEYRING_DIR if spec.keyring else None
-        secrets = host.write_secrets(self._job, spec.verb, spec.secrets, directory)
+        secrets = host.write_secrets(self._job, spec.verb, spec.secrets)
         if spec.keyring:
             self._make_keyring(spec, secrets)
         current.container = spec.name  # a signal may come between the engine's deed and its reply

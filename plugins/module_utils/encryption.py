@@ -35,6 +35,12 @@ class Encryption:
         found = [one for one in self.certificates if fingerprint in one.fingerprints]
         return max(found, key=lambda one: one.secret, default=None)
 
+    @property
+    def opens_own(self) -> bool:
+        """Whether the job has what opens what it encrypts."""
+        keys = map(self.certificate, self.encrypt_keys)
+        return self.mode == "symmetric" or any(one.secret for one in keys if one)
+
     def require_for_backup(self) -> None:
         """Raise BadInput unless all keys are there that a backup encrypts for and signs with."""
         for key in self.encrypt_keys:

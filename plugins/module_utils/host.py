@@ -200,18 +200,17 @@ def _secrets_home() -> Path:
     raise NoSecretPlace("Neither /run nor /dev/shm is a tmpfs.")
 
 
-def write_secrets(job: Job, verb: str, files: dict[str, bytes], directory: str | None = None) -> str:
-    """Write the files 0600 in a 0700 directory, make a directory there too if one is asked for, and return it."""
+def write_secrets(job: Job, verb: str, files: dict[str, bytes]) -> str:
+    """Write the files 0600 in a 0700 directory, and return it. A name may have a directory of its own before it."""
     place = secrets_dir(job, verb)
     remove_secrets(job, verb)
     _require_private_home(place.parent)
     place.mkdir(mode=0o700)
     for name, content in files.items():
+        (place / name).parent.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
-    if directory:
-        (place / directory).mkdir(mode=0o700)
     return str(place)
 
 

@@ -65,7 +65,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 chains:
-  description: Each full with its incrementals, oldest first; times in UTC, bytes by storage class, missing volumes.
+  description:
+    - Each full with its incrementals, oldest first; times in UTC, bytes by storage class, missing volumes.
+    - When the manifests of a chain are not on this host and the job's secrets do not open them, C(unreadable) says why,
+      and what is missing is not known (V(null)). The module fails when that goes for every chain.
   returned: success
   type: list
   elements: dict
@@ -73,6 +76,7 @@ chains:
     - start: "2026-11-01T02:00:00Z"
       end: "2026-11-02T02:00:00Z"
       missing_count: 0
+      unreadable: null
       sets:
         - kind: full
           time: "2026-11-01T02:00:00Z"

@@ -45,7 +45,7 @@ class Stage:
 
     def job(self, encryption: Options, host: str = "host", **changes: Any) -> Job:
         """The job on a host, which is a state directory: another one has nothing of the first."""
-        return {**self.base, "encryption": encryption, "state_dir": str(self.root / host), **changes}
+        return {**self.base, "encryption": encryption, "state_dir": str(self.root / "hosts" / host), **changes}
 
     def backup(self, encryption: Options, host: str = "host", *, full: bool = False) -> Task:
         return Task(BACKUP, {"job": self.job(encryption, host), "full": full})
@@ -79,20 +79,148 @@ def stage(tmp_path: Path, job: Job, key: dict[str, Key]) -> Stage:
     return Stage(tmp_path, {**job, "storage_class": "STANDARD"}, key)
 
 
-def test_there_and_back_again(stage: Stage) -> None:
+def test_public_keys_back_up_and_a_secret_key_brings_it_back(stage: Stage) -> None:
     public = stage.encryption("host", "recovery")
-    opened = stage.encryption("host", "recovery", secret=("host",))
-    done = stage.play({"first": stage.backup(public)})
-    assert succeeded(done["first"])["action"] == "full"
+    first = succeeded(stage.play({"first": stage.backup(public)})["first"])
+    assert (first["action"], first["new_secrets"]) == ("full", False)
     stage.change("second")
+    # The recovery key alone: the other one may be lost, its public part too.
+    recovery = stage.encryption("host", "recovery", secret=("recovery",), public_keys=None)
     done = stage.play(
         {
             "second": stage.backup(public),
             "info": Task(INFO, {"job": stage.job(public), "files": True}),
-            "restore": stage.restore(opened, "blank", "restored"),
+            "restore": stage.restore(recovery, "blank", "restored"),
         }
     )
     assert succeeded(done["second"])["action"] == "incremental"
     assert succeeded(done["info"])["file_count"] == 3
+    assert [one["unreadable"] for one in done["info"]["chains"]] == [None]
     succeeded(done["restore"])
     assert stage.same("restored")
+    stage.change("third")
+    opened = stage.encryption("host", "recovery", secret=("host",))
+    done = stage.play(
+        {"check": Task(BACKUP, {"job": stage.job(opened, "lost")}, check=True), "third": stage.backup(opened, "lost")}
+    )
+    assert [succeeded(result)["action"] for result in done.values()] == ["incremental"] * 2
+
+
+def test_what_a_host_without_the_right_secret_is_told(stage: Stage, s3: S3Lab) -> None:
+    public = stage.encryption("host")
+    bucket = stage.base["target"].split("/")[2]
+    succeeded(stage.play({"first": stage.backup(public)})["first"])
+    stage.change("second")
+    before = s3.state(bucket)
+    opened = stage.encryption("host", secret=("host",))
+    broken = bytearray(stage.key["host"].secret, "ascii")
+    broken[400] ^= 1
+    done = stage.play(
+        {
+            "no key": stage.restore(public, "lost", "a"),
+            "no key, plan": Task(PLAN, {"job": stage.job(public, "lost")}),
+            "no key, incremental": stage.backup(public, "lost"),
+            "no key, check": Task(BACKUP, {"job": stage.job(public, "lost")}, check=True),
+            "another key": stage.restore(stage.encryption("host", secret=("other",)), "lost", "b"),
+            "another passphrase": stage.restore({**opened, "passphrase": "of another key"}, "lost", "c"),
+            "no passphrase": stage.restore({**opened, "passphrase": None}, "lost", "d"),
+            "broken": stage.restore({**opened, "secret_keys": broken.decode()}, "lost", "e"),
+        }
+    )
+    for name in ("no key", "no key, plan", "no key, incremental", "no key, check"):
+        refused(done[name], "secret_key_missing", "Give job.encryption.secret_keys", "duplicity_backup with full: true")
+    refused(done["another key"], "secret_key_mismatch", "No secret key", "Give the secret key of the chain")
+    refused(done["another passphrase"], "wrong_key_passphrase", "Bad passphrase")
+    refused(done["no passphrase"], "wrong_key_passphrase", "Give the passphrase that this secret key")
+    refused(done["broken"], "bad_input", "job.encryption.secret_keys")
+    assert s3.state(bucket) == before
+    assert not list(stage.root.glob("?"))
+    # What the message says to do.
+    again = stage.play({"full": stage.backup(public, "lost", full=True)})["full"]
+    assert (succeeded(again)["action"], again["new_secrets"]) == ("full", False)
+
+
+def test_a_new_key_begins_a_chain_on_purpose_only(stage: Stage) -> None:
+    old, new = stage.encryption("host"), stage.encryption("other")
+    done = stage.play(
+        {
+            "old": stage.backup(old),
+            "refused": Task(BACKUP, {"job": stage.job(new, full_if_older_than="0s")}),
+            "passphrase": stage.backup({"mode": "symmetric", "passphrase": "something else"}),
+            "new": stage.backup(new, full=True),
+        }
+    )
+    for name in ("refused", "passphrase"):
+        refused(done[name], "keys_changed", "duplicity-full.", "run duplicity_backup with full: true")
+    assert succeeded(done["new"])["new_secrets"] is True
+    stage.change("later")
+    then = {"time": succeeded(done["old"])["set"]["time"]}
+    of_old, of_new = (stage.encryption(name, secret=(name,)) for name in ("host", "other"))
+    done = stage.play(
+        {
+            "back": stage.backup(old),
+            "later": stage.backup(new),
+            "info": Task(INFO, {"job": stage.job(of_new, "blank")}),
+            "restore": stage.restore(of_old, "blank", "restored", **then),
+            "wrong": stage.restore(of_new, "lost", "wrong", **then),
+        }
+    )
+    refused(done["back"], "keys_changed")
+    assert succeeded(done["later"])["action"] == "incremental"
+    first, second = succeeded(done["info"])["chains"]
+    assert (first["missing_count"], second["missing_count"], second["unreadable"]) == (None, 0, None)
+    assert "No secret key" in first["unreadable"]
+    succeeded(done["restore"])
+    assert [path.name for path in (stage.root / "restored").iterdir()] == ["kept"]
+    refused(done["wrong"], "secret_key_mismatch", "No secret key")
+
+
+def test_a_new_passphrase_begins_a_chain_on_purpose_only(stage: Stage) -> None:
+    old, new = ({"mode": "symmetric", "passphrase": f"the {word} passphrase"} for word in ("old", "new"))
+    done = stage.play(
+        {
+            "old": stage.backup(old),
+            "refused": Task(BACKUP, {"job": stage.job(new, full_if_older_than="0s")}),
+            "new": stage.backup(new, full=True),
+        }
+    )
+    refused(done["refused"], "wrong_passphrase", "run duplicity_backup with full: true")
+    assert succeeded(done["new"])["new_secrets"] is True
+    stage.change("later")
+    then = {"time": succeeded(done["old"])["set"]["time"]}
+    done = stage.play(
+        {
+            "later": stage.backup(new),
+            "wrong": stage.restore(new, "blank", "wrong", **then),
+            "old": stage.restore(old, "blank", "restored", **then),
+        }
+    )
+    assert succeeded(done["later"])["action"] == "incremental"
+    refused(done["wrong"], "wrong_passphrase", "gpg cannot open duplicity-full.")
+    succeeded(done["old"])
+    assert [path.name for path in (stage.root / "restored").iterdir()] == ["kept"]
+
+
+def test_signed_volumes_are_verified_on_a_restore(stage: Stage) -> None:
+    public = "".join(stage.key[name].public for name in ("host", "signer", "other"))
+    signed = stage.encryption("host", secret=("signer",), sign_key=stage.key["signer"].fingerprint, public_keys=public)
+    opened = {**signed, "secret_keys": stage.key["host"].secret}
+    done = stage.play(
+        {
+            "signed": stage.backup(signed),
+            "another": stage.restore({**opened, "sign_key": stage.key["other"].fingerprint}, "blank", "another"),
+            "verified": stage.restore(opened, "blank", "verified"),
+        }
+    )
+    succeeded(done["signed"])
+    refused(done["another"], "wrong_signer", "Volume was signed by key")
+    succeeded(done["verified"])
+    assert stage.same("verified")
+    assert not (stage.root / "another").exists()
+
+
+def test_an_expired_key_is_told_before_anything_is_uploaded(stage: Stage, s3: S3Lab) -> None:
+    done = stage.play({"expired": stage.backup(stage.encryption("host", "expired"))})
+    fingerprint = stage.key["expired"].fingerprint
+    refused(done["expired"], "key_unusable", f"{fingerprint}: skipped: Unusable", "gpg --quick-set-expire")
+    assert s3.state(stage.base["target"].split("/")[2]) == []

@@ -107,7 +107,7 @@ def test_secrets_are_in_files_and_nowhere_else() -> None:
     for spec in all_specs(one):
         seen = f"{spec!r} {spec.argv} {spec.environment} {spec.mounts} {spec.identity} {spec.name}".lower()
         assert "canary" not in seen
-        files = "".join(spec.secrets.values())
+        files = b"".join(spec.secrets.values()).decode()
         for secret in (*SECRETS.values(), ENCRYPTED["passphrase"]):
             assert secret in files
         assert spec.environment["PASSPHRASE"] == "in-passphrase-file"
