@@ -197,8 +197,8 @@ options:
             type: str
           public_keys:
             description:
-              - The public keys, as C(gpg --armor --export) prints them, also several exports one after the other. Needed
-                for backups.
+              - The public keys, as C(gpg --armor --export) prints them, also several exports one after the other.
+                Needed for backups.
             type: str
           secret_keys:
             description:
