@@ -301,7 +301,8 @@ options:
         default: 10
       progress:
         description:
-          - Write a progress file during a backup, which RV(permafrost.backup.duplicity_info#module:progress) shows.
+          - Write C(progress.json) in the directory of the job in O(job.state_dir) while a backup runs, with bytes,
+            volumes, per cent and seconds left. The playbook permafrost.backup.progress shows it.
           - duplicity then reads the source twice, the first time to learn how much there is.
         type: bool
         default: false

@@ -56,6 +56,7 @@ class Archive:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.new_secrets = False  # whether the backup that was prepared begins a chain of other secrets
 
     @cached_property
     def engine(self) -> Engine:

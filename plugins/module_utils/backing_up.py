@@ -4,24 +4,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, resuming, selection
+from ansible_collections.permafrost.backup.plugins.module_utils.anomaly import anomalies
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,
+    Busy,
+    ClockBehind,
     KeysChanged,
     PermafrostError,
     SourceMissing,
     SourceUnreadable,
     WrongPassphrase,
 )
+from ansible_collections.permafrost.backup.plugins.module_utils.following import Follower
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.inspecting import set_facts
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
 from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -32,47 +40,79 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     verb = "check" if check_mode else "backup"
     spec = command.backup(job, host.run_dir(job, verb), full=params["full"], dry_run=check_mode)
     archive = Archive(job)
-    new_secrets: list[bool] = []
-    survey = None if check_mode else Survey(str(job.source))
-    try:
-        finished, run = archive.run(spec, lambda: new_secrets.append(_preflight(archive, check_mode, params["full"])))
-    except BaseException:
-        if survey:
-            survey.cancel()
-        raise
-    result = {**_facts(job, spec, finished, run), "new_secrets": any(new_secrets)}
     if check_mode:
-        return _predicted(archive, finished, run, result)
+        finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
+        return _predicted(archive, finished, run, _facts(archive, spec, finished, run))
+    begun = datetime.now(timezone.utc)
     try:
-        result.update(_outcome(archive, finished, run))
-        result["not_preserved"] = survey.result() if survey else {}
-        _judge(job, run)
+        with _watching(job) as survey:
+            finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
+            result = _facts(archive, spec, finished, run)
+            _complete(archive, finished, run, survey, result)
+    except Busy:
+        raise  # the run that is on writes its own record
     except PermafrostError as error:
-        error.result = result
-        host.write_record(job, "last_run", _record(finished, error.cause))
+        host.write_record(job, "last_run", _failed(error, begun))
         raise
-    host.write_record(job, "last_run", _record(finished, None))
-    host.write_record(job, "last_success", _record(finished, None))
+    record = {**_record(finished, None), "source_files": run.statistics.get("source_files")}
+    host.write_record(job, "last_run", record)
+    host.write_record(job, "last_success", record)
     return result
 
 
-def _preflight(archive: Archive, check_mode: bool, full: bool) -> bool:
-    """What can be known before a container starts, each with its own message; and whether new secrets begin a chain."""
-    source = Path(str(archive.job.source))
+@contextmanager
+def _watching(job: Job) -> Iterator[Survey]:
+    """What goes on beside the container: the count of what duplicity does not keep, and the progress file."""
+    survey = Survey(str(job.source))
+    follower = Follower(job, "backup") if job.progress else None
+    ended_well = False
+    try:
+        yield survey
+        ended_well = True
+    finally:
+        survey.cancel()
+        if follower:
+            follower.close(finished=ended_well)
+
+
+def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey, result: dict[str, Any]) -> None:
+    """Fill the result, and raise what makes the run a failure."""
+    try:
+        result.update(_outcome(archive, finished, run))
+        result["not_preserved"] = survey.result()
+        last = host.read_record(archive.job, "last_success") or {}
+        result["anomaly"] = anomalies(run.statistics, last.get("source_files"))
+        result["warnings"] = [f"Job {archive.job.name}: {text}" for text in result["anomaly"]]
+        _judge(archive.job, run)
+    except PermafrostError as error:
+        error.result = result
+        error.facts.setdefault("exit_code", finished.exit_code)
+        raise
+
+
+def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
+    """What can be known before a container starts, each with its own message."""
+    job = archive.job
+    source = Path(str(job.source))
     if not source.exists():
         raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
     if not source.is_dir():
         raise BadInput(f"The source {source} is not a directory.")
     listing = archive.listing()
-    new_secrets = _settle_secrets(archive, listing, full)
-    _write_lists(archive.job, "check" if check_mode else "backup")
+    sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
+    _check_clock(sets)
+    if job.credentials is None and job.network != "host":
+        # What the host can do in S3 the container may not: only it can tell whether it gets the role.
+        archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
+    archive.new_secrets = _new_secrets(archive, listing, full)
+    _write_lists(job, "check" if check_mode else "backup")
     if not check_mode:
-        archive.forget_finished_parts([one for chain in archive.collection(listing).chains for one in chain.sets])
-        resuming.settle(archive.job, new_secrets)
-    return new_secrets
+        archive.forget_finished_parts(sets)
+        resuming.forget_other_secrets(job, archive.new_secrets)
+        resuming.settle(job, archive.collection(listing).interrupted, listing)
 
 
-def _settle_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> bool:
+def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> bool:
     """Other secrets than those of the newest chain begin a new one when a full was asked for, and never else."""
     try:
         archive.check_encryption(listing)
@@ -81,6 +121,15 @@ def _settle_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) 
             raise
         return True
     return False
+
+
+def _check_clock(sets: list[BackupSet]) -> None:
+    newest = max((one.end for one in sets), default=None)
+    now = datetime.now(timezone.utc)
+    if newest and now < newest:
+        raise ClockBehind(
+            f"The clock of this host says {to_w3(now)}, and the newest set is of {to_w3(newest)}.", newest=to_w3(newest)
+        )
 
 
 def _write_lists(job: Job, verb: str) -> None:
@@ -100,12 +149,14 @@ def _read_list(path: str) -> str:
         raise BadInput(f"job.selection: the list {path} cannot be read: {error}.") from None
 
 
-def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+    job = archive.job
     result = {
         "changed": False,
         "command": list(spec.argv),
         "attached": finished.attached,
         "resumed": run.resumed,
+        "new_secrets": archive.new_secrets,
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
         "log_file": host.named_log(job, spec.verb, finished.started),
@@ -128,6 +179,11 @@ def _predicted(archive: Archive, finished: Finished, run: log.Run, result: dict[
     result["changed"] = full or run.resumed or stores
     if not result["changed"]:
         result["action"] = "skipped"
+    try:
+        _judge(archive.job, run)
+    except PermafrostError as error:
+        error.result = {**result, "changed": False}
+        raise
     return result
 
 
@@ -169,4 +225,15 @@ def _record(finished: Finished, cause: str | None) -> dict[str, Any]:
         "finished": to_w3(finished.finished),
         "exit_code": finished.exit_code,
         "cause": cause,
+    }
+
+
+def _failed(error: PermafrostError, begun: datetime) -> dict[str, Any]:
+    """The record of a run that failed, also of one that was refused before anything started."""
+    now = datetime.now(timezone.utc)
+    return {
+        "started": to_w3(begun),
+        "finished": to_w3(now),
+        "exit_code": error.facts.get("exit_code"),
+        "cause": error.cause,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ansible_collections.permafrost.backup.plugins.module_utils import credentials as aws
-from ansible_collections.permafrost.backup.plugins.module_utils import selection
+from ansible_collections.permafrost.backup.plugins.module_utils import log, selection
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job, Limits
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import path_index
@@ -34,7 +34,7 @@ _PUBLIC_KEYS, _SECRET_KEYS = "public-keys", "secret-keys"
 # gpg-agent protects a key anew when it is first used, and takes seconds to measure how slow it can be. The passphrase
 # lies beside this keyring.
 _AGENT_CONF = b"s2k-count 65536\n"
-LOG_FILE = "duplicity.log"
+LOG_FILE = log.FILE_NAME
 # Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
 SECRET_HOMES = ("/run/permafrost", "/dev/shm/permafrost")
 
@@ -162,6 +162,11 @@ def fetch_metadata(job: Job, run_dir: str, *, time: datetime | None = None) -> C
     """
     which = ["partial", "--time", to_w3(time)] if time else ["full"]
     return _spec(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", *which, *_common(job), job.url])
+
+
+def list_sets(job: Job, run_dir: str) -> ContainerSpec:
+    """Lists the bucket and reads nothing: it tells whether the container can reach it."""
+    return _spec(job, "info", run_dir, ["collection-status", *_common(job), job.url])
 
 
 def list_files(job: Job, run_dir: str, *, time: datetime) -> ContainerSpec:

@@ -261,6 +261,8 @@ class Engine:
             except self._image_not_found as error:
                 raise ImageMissing(f"The image {spec.image} is not on this host.", image=spec.image) from error
             except self._api_error as error:
+                if "invalid reference format" in str(error.explanation):
+                    raise ImageMissing(f"'{spec.image}' is not the name of an image.", image=spec.image) from error
                 if error.status_code != _CONFLICT or turn == _TRIES - 1:
                     raise
                 time.sleep(_TRY_SECONDS)

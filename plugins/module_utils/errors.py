@@ -56,6 +56,12 @@ class BadTime(BadInput):
     next_step = "Give a time such as 2026-11-01T00:00:00Z, 2026-11-01, 3D, 4W or now; without a zone it means UTC."
 
 
+class UsageRefused(PermafrostError):
+    cause = "usage"
+    meaning = "duplicity does not understand its command line, and did nothing."
+    next_step = "Correct job.extra_args; without any, look whether job.image has another version of duplicity than 3.2."
+
+
 # --- the host -------------------------------------------------------------------------------------------------------
 
 
@@ -99,6 +105,20 @@ class NoSecretPlace(PermafrostError):
     cause = "no_secret_place"
     meaning = "Secrets are handed to the container as files on a tmpfs, so that they never reach a disk."
     next_step = "Mount a tmpfs on /run or /dev/shm."
+
+
+class OpenFilesTooFew(PermafrostError):
+    cause = "open_files"
+    meaning = "duplicity wants to open 1024 files at once, and the engine gives its containers fewer. Nothing was done."
+    next_step = (
+        "Raise the engine's limit (default-ulimits in daemon.json, or LimitNOFILE of its unit), then restart it."
+    )
+
+
+class ClockBehind(PermafrostError):
+    cause = "clock_behind"
+    meaning = "The new set would be older than the one it builds on, and no restore would find it. Nothing was done."
+    next_step = "Set the clock of this host (timedatectl), or wait until it has passed the time of the newest set."
 
 
 class SourceMissing(PermafrostError):
@@ -159,6 +179,17 @@ class AccessRefused(PermafrostError):
     cause = "access_refused"
     meaning = "S3 refused the credentials, so nothing was started."
     next_step = "Check job.credentials (key, secret, token) and that its policy allows the action on this prefix."
+
+
+class NoCredentials(PermafrostError):
+    cause = "no_credentials"
+    meaning = (
+        "The job has none, so the role of the instance or task is to count, and it was not found. A container on a "
+        "bridge gets none while the hop limit of the instance's metadata service is 1. Nothing was started."
+    )
+    next_step = (
+        "Give job.credentials, or set job.network to host, or raise the hop limit to 2 (HttpPutResponseHopLimit)."
+    )
 
 
 class EndpointUnreachable(PermafrostError):
@@ -227,6 +258,12 @@ class ManifestUnreadable(PermafrostError):
     cause = "manifest_unreadable"
     meaning = "What a set holds is known from its manifest only, so nothing was thawed or restored."
     next_step = "Restore an older version of the manifest object, or choose a time before its set."
+
+
+class ArchiveDamaged(PermafrostError):
+    cause = "archive_damaged"
+    meaning = "This host's copies of manifests and signatures are damaged; those in the bucket are not touched by that."
+    next_step = "Move the archive directory of the job away and run again: what is needed comes from the bucket."
 
 
 class SourceMismatch(PermafrostError):

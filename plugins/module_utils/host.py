@@ -240,8 +240,8 @@ def remove_stale_secrets(job: Job, running: set[str]) -> None:
 
 
 def local_manifests(job: Job) -> dict[str, bytes]:
-    """The plain manifests of the archive directory, by file name without the job's prefix."""
-    return {name: path.read_bytes() for name, path in _manifests(job, ".manifest")}
+    """The plain manifests of the archive directory, by file name without the job's prefix; without their file lists."""
+    return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest")}
 
 
 def forget_manifest(job: Job, name: str) -> None:
@@ -251,7 +251,23 @@ def forget_manifest(job: Job, name: str) -> None:
 
 def partial_manifests(job: Job) -> dict[str, bytes]:
     """The manifests of interrupted backups in the archive directory, by file name without the job's prefix."""
-    return {name: path.read_bytes() for name, path in _manifests(job, ".manifest.part")}
+    return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest.part")}
+
+
+def _volumes_part(path: Path) -> bytes:
+    """A manifest up to the list of changed files, which may have millions of lines.
+
+    Of one that was cut off anywhere the last line break is missing, so that it is known for what it is.
+    """
+    head = bytearray()
+    with path.open("rb") as handle:
+        for line in handle:
+            if line.startswith(b"Filelist "):
+                break
+            head += line
+        handle.seek(max(0, path.stat().st_size - 1))
+        whole = handle.read() == b"\n"
+    return bytes(head) if whole else bytes(head).rstrip(b"\n")
 
 
 def _manifests(job: Job, ending: str) -> Iterator[tuple[str, Path]]:

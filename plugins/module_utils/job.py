@@ -229,7 +229,7 @@ def _optional(params: Mapping[str, Any], option: str, low: int, high: int) -> in
 
 def _limits(options: Mapping[str, Any]) -> Limits:
     # The least that the engine takes, and what one machine can have.
-    bounds = {"memory": (64, 1 << 24), "pids": (16, 1 << 22), "io_weight": (10, 1000), "upload_rate": (1, 100_000)}
+    bounds = {"memory": (16, 1 << 24), "pids": (16, 1 << 22), "io_weight": (10, 1000), "upload_rate": (1, 100_000)}
     given = {name: value for name, value in options.items() if value is not None}
     for name, (low, high) in bounds.items():
         if not low <= given.get(name, low) <= high:

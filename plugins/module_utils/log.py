@@ -20,7 +20,10 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import fro
 _HEAD = re.compile(r"(ERROR|WARNING|NOTICE|INFO|DEBUG) (\d+)(?: (.*))?\Z", re.S)
 _FILE = re.compile(r"(\d{8}T\d{6}Z) ('(?:[^']*)') (\S+)\Z", re.S)
 
+FILE_NAME = "duplicity.log"
+
 INFO_FILE = 10
+NOTICE_PROGRESS = 16
 WARN_GENERIC = 1
 # Warnings that each stand for one source file that was not read: cannot iterate, stat, read (selection.py).
 WARN_UNREADABLE = frozenset({8, 9, 10})
@@ -28,6 +31,9 @@ WARN_UNREADABLE = frozenset({8, 9, 10})
 WARN_FAILED = frozenset({12, 13})
 # The same where duplicity has no code of its own: opening or reading a file (diffdir.py), a directory (robust.py).
 _UNREADABLE = re.compile(r"Error (?:.*? getting delta for|listing directory) (.*)\Z", re.S)
+
+# bytes, elapsed seconds, per cent, seconds left, bytes a second, stalled (progress.py)
+_PROGRESS_NUMBERS = 6
 
 SKIPPED = "Skipped volume upload"
 RESUMED = "backup left a partial set, restarting"
@@ -92,6 +98,20 @@ def listed_file(event: Event) -> ListedFile | None:
     if not match:
         return None
     return ListedFile(unescape(match[2]), from_stamp(match[1]), match[3])
+
+
+def progress(lines: Iterable[str]) -> dict[str, Any]:
+    """How far a backup with ``--progress`` is, by the newest word in (the end of) its log.
+
+    ``percent`` and ``seconds_left`` are None while duplicity still reads the source for the first time.
+    """
+    known: dict[str, Any] = {"bytes": 0, "percent": None, "seconds_left": None, "bytes_per_second": None}
+    for event in parse(lines):
+        numbers = event.extra.split()
+        if event.level == "NOTICE" and event.code == NOTICE_PROGRESS and len(numbers) == _PROGRESS_NUMBERS:
+            known["bytes"], _elapsed, known["percent"], left, known["bytes_per_second"], _stalled = map(int, numbers)
+            known["seconds_left"] = left
+    return known
 
 
 @dataclass

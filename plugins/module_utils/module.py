@@ -34,11 +34,19 @@ def run(argument_spec: dict[str, Any], work: Work, **constraints: Any) -> None:
         with _stopping_on_signals():
             result = work(module.params, module.check_mode)
     except PermafrostError as error:
+        _warn(module, error.result)
         module.fail_json(msg=error.message, error=error.to_result(), **error.result)
     except Interrupted as interrupted:
         stopped = Stopped(f"The task was asked to end by {interrupted}.")
         module.fail_json(msg=stopped.message, error=stopped.to_result())
+    _warn(module, result)
     module.exit_json(**result)
+
+
+def _warn(module: AnsibleModule, result: dict[str, Any]) -> None:
+    """``warnings`` of a result are Ansible's to show."""
+    for text in result.pop("warnings", []):
+        module.warn(text)
 
 
 @contextmanager

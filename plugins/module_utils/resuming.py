@@ -5,41 +5,63 @@
 I/O, read only. To resume, duplicity walks the source from its beginning: it skips what the uploaded volumes hold, but
 computes the signatures of all of it anew. A file that changed after it was uploaded would keep its old content in the
 set, and the new signature would make every later incremental believe that it is stored. So a resumption is allowed only
-while nothing up to the last volume's end has changed.
+while nothing up to the last volume's end has changed, and while the bucket has all that was uploaded.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
-from ansible_collections.permafrost.backup.plugins.module_utils.manifest import parse_manifest, parse_name
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import (
+    BackupSet,
+    Volume,
+    parse_manifest,
+    parse_name,
+)
 
 # The kernel's file times run a few milliseconds behind its clock, and a set's time is cut to the second.
 _MARGIN_SECONDS = 1.0
 
 
-def settle(job: Job, new_secrets: bool) -> None:
-    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running.
+def settle(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> None:
+    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running."""
+    for name, content in host.partial_manifests(job).items():
+        parsed, volumes = parse_name(name), parse_manifest(content)
+        stored = next((one for one in interrupted if parsed and one.end == parsed.end), None)
+        if (
+            parsed is None
+            or not volumes
+            or not _all_stored(volumes, stored, listing)
+            or changed(str(job.source), volumes[-1].end, parsed.end)
+        ):
+            host.forget_partial(job)
+            return
 
-    A set is not begun for some keys and ended for others. duplicity knows of a new passphrase only, and not in archive
-    classes, where it would have to read a volume.
+
+def forget_other_secrets(job: Job, new_secrets: bool) -> None:
+    """Before a backup: a set that was begun for some keys is not ended for others. Call as ``settle``.
+
+    duplicity notices another passphrase only, and not in archive classes, where it would have to read a volume.
     """
-    keys = {"mode": job.encryption.mode, "keys": sorted(job.encryption.encrypt_keys), "signer": job.encryption.sign_key}
+    given = job.encryption
+    keys = {"mode": given.mode, "keys": sorted(given.encrypt_keys), "signer": given.sign_key}
     before = host.read_record(job, "encryption")
     if new_secrets or (before and before != keys):
         host.forget_partial(job)
     if before != keys:
         host.write_record(job, "encryption", keys)
-    for name, content in host.partial_manifests(job).items():
-        parsed, volumes = parse_name(name), parse_manifest(content)
-        if parsed is None or not volumes or changed(str(job.source), volumes[-1].end, parsed.end):
-            host.forget_partial(job)
-            return
+
+
+def _all_stored(volumes: list[Volume], stored: BackupSet | None, listing: Mapping[str, S3Object]) -> bool:
+    """Whether the bucket has every volume of the partial manifest: duplicity itself looks at the number of the last."""
+    there = {number for number, name in (stored.volumes if stored else {}).items() if listing[name].size_bytes}
+    return {volume.number for volume in volumes} <= there
 
 
 def changed(source: str, last: tuple[bytes, ...], since: datetime) -> bool:

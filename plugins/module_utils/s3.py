@@ -20,6 +20,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BucketMissing,
     EndpointUnreachable,
     MissingLibrary,
+    NoCredentials,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 
@@ -131,7 +132,7 @@ class Bucket:
             exceptions.CredentialRetrievalError,
             exceptions.ProfileNotFound,
         ) as error:
-            raise AccessRefused(f"There are no AWS credentials on this host: {error}.", code="NoCredentials") from None
+            raise NoCredentials(f"There are no AWS credentials on this host: {error}.") from None
         except exceptions.ParamValidationError as error:
             raise BadInput(
                 f"S3 cannot be asked to {what} in bucket '{self.name}': {' '.join(str(error).split())}"

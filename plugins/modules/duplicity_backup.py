@@ -110,6 +110,19 @@ statistics:
   returned: always, when duplicity ran to its end
   type: dict
   sample: {source_files: 8123, source_bytes: 20132659, new_files: 3, changed_files: 1, deleted_files: 0}
+anomaly:
+  description:
+    - What is odd about this backup, such as most files changed or half of them gone since the last set. Also a warning
+      of the task.
+  returned: success, except in check mode
+  type: list
+  elements: str
+  sample: ["8123 of 9000 files changed since the last set."]
+log_file:
+  description: duplicity's log of the run, on the host. The last O(job.keep_logs) stay.
+  returned: when duplicity ran to its end
+  type: str
+  sample: /var/lib/permafrost/web01-data/logs/backup-20261101T020000Z.log
 elapsed_seconds:
   description: The time that the container ran.
   returned: success

@@ -1,10 +1,11 @@
-"""python -m bench [--data A B] [--only NAME] [--rounds N]: print the benchmark tables of the README."""
+"""python -m bench [--data A B C D] [--only NAME] [--no-listing] [--rounds N]: print the tables of the README."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
 import time
+from collections.abc import Iterable
 
 from bench import contestants, datasets
 from bench.measure import Usage
@@ -13,6 +14,7 @@ from lab.s3.client_api import S3Lab
 # What we promise, as ratios of wall time in one run: (data, ours against, at most).
 PROMISES = (("A", "restic", 1.0), ("B", "restic", 0.8), ("B", "bare duplicity, gzip", 0.45))
 MAX_WRITES_B = 8
+MAX_LISTING_MB = 200
 _OURS, _ALONE = "permafrost.backup", "its container alone"
 
 
@@ -30,15 +32,29 @@ def main() -> None:
                         for turn in range(options.rounds)
                     ]
                 )
-                for number, name in enumerate(options.only or contestants.CONTESTANTS)
+                for number, name in enumerate(options.only or _who(data))
             }
             _table(data, results)
             _verdicts(data, results)
+        if options.listing:
+            _listing(s3)
+
+
+def _who(data: str) -> Iterable[str]:
+    return contestants.CONTESTANTS if data in ("A", "B") else contestants.ALONE
+
+
+def _listing(s3: S3Lab) -> None:
+    """A million names with a pattern."""
+    usage = contestants.listing(datasets.make("N"), s3, "names")
+    print(f"\nduplicity_info, a pattern on 1,000,000 files: {usage.wall:.1f} s")
+    _verdict("MB of the module", usage.peak / 1e6, MAX_LISTING_MB)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("--data", nargs="+", choices=["A", "B"], default=["A", "B"])
+    parser.add_argument("--data", nargs="+", choices=["A", "B", "C", "D"], default=["A", "B", "C", "D"])
+    parser.add_argument("--listing", action=argparse.BooleanOptionalAction, default=True, help="of a million files")
     parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
     return parser.parse_args()

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from lab.s3.client_api import S3Lab
 
 STOCK_IMAGE = "permafrost-lab/duplicity:bench-stock"
 _TOOLS = LAB / "bench" / "tools"
-_MODULE = "ansible_collections.permafrost.backup.plugins.modules.duplicity_backup"
+_MODULES = "ansible_collections.permafrost.backup.plugins.modules"
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ def _environment(stage: Stage, **more: str) -> dict[str, str]:
     return {**kept, **keys, "AWS_DEFAULT_REGION": stage.s3.region, "HOME": str(stage.scratch), **more}
 
 
-def ours(stage: Stage) -> Usage:
-    """The module from its start to its end, with its container: compression, the default volume size."""
-    job = {
+def job_of(stage: Stage) -> dict[str, Any]:
+    """The job that ours runs: compression, the default volume size."""
+    return {
         "name": f"bench-{stage.bucket}",
         "source": str(stage.source),
         "target": f"s3://{stage.bucket}/bench",
@@ -73,14 +74,23 @@ def ours(stage: Stage) -> Usage:
         "docker_host": os.environ["DOCKER_HOST"],
         "state_dir": str(stage.scratch / "state"),
     }
+
+
+def ours(stage: Stage) -> Usage:
+    """The module from its start to its end, with its container."""
+    return module(stage, "duplicity_backup", job_of(stage))
+
+
+def module(stage: Stage, name: str, job: dict[str, Any], *, containers: bool = True, **options: Any) -> Usage:
+    """A module from its start to its end, with its container unless told otherwise."""
     paths = os.pathsep.join([str(COLLECTIONS), os.environ.get("PYTHONPATH", "")])
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
     return process(
-        [sys.executable, "-m", _MODULE],
+        [sys.executable, "-m", f"{_MODULES}.{name}"],
         {**os.environ, "PYTHONPATH": paths},
         stage.s3,
-        stdin=json.dumps({"ANSIBLE_MODULE_ARGS": {"job": job}}),
-        also=container_pids(client, f"permafrost.backup.job={job['name']}"),
+        stdin=json.dumps({"ANSIBLE_MODULE_ARGS": {"job": job, **options}}),
+        also=container_pids(client, f"permafrost.backup.job={job['name']}") if containers else None,
     )
 
 
@@ -151,13 +161,32 @@ CONTESTANTS: dict[str, Contestant] = {
 }
 
 
+# What the module adds to its container does not need the rivals.
+ALONE = ("permafrost.backup", "its container alone", "bare duplicity, gzip")
+
+
+def listing(source: Path, s3: S3Lab, bucket: str) -> Usage:
+    """duplicity_info with a pattern that fits little of a large backup: the module alone, without containers."""
+    with _stage(source, s3, bucket) as stage:
+        job = job_of(stage)
+        module(stage, "duplicity_backup", job)
+        return module(stage, "duplicity_info", job, containers=False, files=True, pattern="*/file-999999.txt")
+
+
 def measure(name: str, source: Path, s3: S3Lab, bucket: str) -> Usage:
-    """One contestant on a fresh bucket; its objects and scratch files go away afterwards."""
+    """One contestant on a fresh bucket."""
+    with _stage(source, s3, bucket) as stage:
+        return CONTESTANTS[name](stage)
+
+
+@contextmanager
+def _stage(source: Path, s3: S3Lab, bucket: str) -> Iterator[Stage]:
+    """A fresh bucket; its objects and scratch files go away afterwards."""
     client: Any = s3.client()
     client.create_bucket(Bucket=bucket)
     scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=LAB / "bench"))
     try:
-        return CONTESTANTS[name](Stage(source, bucket, s3, scratch))
+        yield Stage(source, bucket, s3, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         for entry in s3.state(bucket):

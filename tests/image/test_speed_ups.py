@@ -48,6 +48,25 @@ print("all equal")
 """
 
 
+SIZES = """
+import gzip, io, random
+words = [b"alpha ", b"beta ", b"gamma ", b"delta "]
+chance = random.Random(1)
+text = b"".join(chance.choice(words) for _ in range(300_000))
+out = io.BytesIO()
+with gzip.GzipFile(None, "wb", 6, out) as stream:
+    stream.write(text)
+assert gzip.decompress(out.getvalue()) == text
+print(len(out.getvalue()))
+"""
+
+RATE = """
+import time
+from boto3.s3.transfer import TransferConfig
+print(TransferConfig(multipart_chunksize=1).max_bandwidth, TransferConfig().multipart_chunksize)
+"""
+
+
 @pytest.fixture(scope="module")
 def fast() -> Iterator[Any]:
     """fast_tar.py, as it patches tarfile; afterwards tarfile is itself again."""
@@ -87,3 +106,16 @@ def test_a_tar_header_is_byte_for_byte_that_of_python(
 
 def test_gzip_files_are_read_by_python(ours: str, run: Any) -> None:
     assert "all equal" in run(ours, ["python3", "-c", MIXED])
+
+
+def test_the_level_of_compression_can_be_chosen(ours: str, run: Any) -> None:
+    levels = {level: {"PERMAFROST_COMPRESSION_LEVEL": str(level)} for level in (1, 2, 6, 9)}
+    sizes = {level: int(run(ours, ["python3", "-c", SIZES], environment=env)) for level, env in levels.items()}
+    assert int(run(ours, ["python3", "-c", SIZES])) == sizes[2]
+    assert sizes[9] < sizes[6] < sizes[2] <= sizes[1]
+
+
+def test_the_rate_of_uploads_can_be_limited(ours: str, run: Any) -> None:
+    assert run(ours, ["python3", "-c", RATE]).split()[0] == "None"
+    limited = run(ours, ["python3", "-c", RATE], environment={"PERMAFROST_UPLOAD_RATE": "1048576"})
+    assert limited.split() == ["1048576", str(8 * 1024 * 1024)]

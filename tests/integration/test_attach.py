@@ -243,3 +243,25 @@ def interrupt(job: Job, s3: S3Lab, watch: kills.Watch, volumes: int) -> None:
 def volumes_of(job: Job, s3: S3Lab) -> int:
     """Volumes in the job's bucket."""
     return sum("difftar" in one["key"] for one in s3.state(job["target"].split("/")[2]))
+
+
+def test_a_volume_that_is_gone_is_not_resumed_upon(
+    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
+) -> None:
+    """duplicity itself looks at the number of the last volume only."""
+    slow["concurrency"] = 0
+    left_alone(slow, watch)
+    kills.until(lambda: _partial_volumes(slow) >= 2, "two volumes in the partial manifest")
+    watch.kill(signal.SIGKILL)
+    watch.wait_quiet()
+    bucket, _slash, prefix = slow["target"].removeprefix("s3://").partition("/")
+    first = next(entry["key"] for entry in s3.state(bucket, prefix) if ".vol1." in entry["key"])
+    s3.client().delete_object(Bucket=bucket, Key=first)
+    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
+    assert (result["action"], result["resumed"]) == ("full", False)
+    restores_well(slow, source, tmp_path / "dest")
+
+
+def _partial_volumes(job: Job) -> int:
+    parts = Path(job["state_dir"], job["name"], "archive", job["name"]).glob("*.manifest.part")
+    return max((part.read_text().count("Volume ") for part in parts), default=0)

@@ -1,4 +1,4 @@
-"""python -m lab.sanity: ansible-test sanity, ansible-doc and galaxy's own build, on a copy of what is shipped."""
+"""python -m lab.sanity: ansible-test sanity, documentation, galaxy's build and import, on a copy of what is shipped."""
 
 from __future__ import annotations
 
@@ -26,12 +26,22 @@ HOME = LAB / "ansible-test"
 INSTALLER = "import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n"
 # What modules and their utilities must run on, where this machine has it.
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+IMPORTER = """\
+[galaxy-importer]
+RUN_ANSIBLE_TEST = False
+RUN_ANSIBLE_LINT = False
+RUN_FLAKE8 = False
+CHECK_REQUIRED_TAGS = True
+CHECK_CHANGELOG = True
+CHECK_RUNTIME_REQUIRES_ANSIBLE = True
+"""
 
 
-def run(*argv: str, cwd: Path = COPY, quiet: bool = False) -> bool:
+def run(*argv: str, cwd: Path = COPY, quiet: bool = False, **more: object) -> bool:
     """Run a command with ansible-test's own home; what it says is shown unless all is well and quiet is wanted."""
     print(f"+ {' '.join(argv)}", flush=True)
     environment = {**os.environ, "HOME": str(HOME), "ANSIBLE_COLLECTIONS_PATH": str(BUILD)}
+    environment.update((name, str(value)) for name, value in more.items())
     output = subprocess.PIPE if quiet else None
     done = subprocess.run(
         argv, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True, check=False
@@ -110,7 +120,14 @@ def sanity() -> bool:
 def documentation() -> bool:
     """ansible-doc renders each module."""
     names = [f"permafrost.backup.{path.stem}" for path in sorted(COPY.glob("plugins/modules/*.py"))]
-    return bool(names) and run("ansible-doc", "--type", "module", *names, quiet=True)
+    pages = ("antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error")
+    (BUILD / "docs").mkdir(exist_ok=True)
+    return (
+        bool(names)
+        and run("ansible-doc", "--type", "module", *names, quiet=True)
+        and run("antsibull-docs", "lint-collection-docs", "--plugin-docs", ".", quiet=True)
+        and run(*pages, "--dest-dir", str(BUILD / "docs"), "permafrost.backup", quiet=True)
+    )
 
 
 def build() -> bool:
@@ -126,13 +143,21 @@ def build() -> bool:
     return not unwanted and not missing
 
 
+def importer() -> bool:
+    """What Galaxy runs when a collection is uploaded, but for the linters, which have their own part."""
+    settings = BUILD / "importer.cfg"
+    settings.write_text(IMPORTER)
+    artifact = next(BUILD.glob("permafrost-backup-*.tar.gz"))
+    return run(sys.executable, "-m", "galaxy_importer.main", str(artifact), quiet=True, GALAXY_IMPORTER_CONFIG=settings)
+
+
 def main() -> int:
     """All of it, so that one failure does not hide the next."""
     with lock(LAB / "sanity.lock"):
         copy_sources()
         prepare_home()
         failed = []
-        for step in (sanity, documentation, build):
+        for step in (sanity, documentation, build, importer):
             started = time.monotonic()
             if not step():
                 failed.append(step.__name__)

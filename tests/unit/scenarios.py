@@ -234,6 +234,38 @@ def temp_space(stage: Stage) -> None:
         subprocess.run(["umount", str(small)], check=True)
 
 
+def codes(stage: Stage) -> None:
+    """Exit codes that our own preflights keep away, so that the argv is changed by hand."""
+    _fill(stage.source, {"file": 1000})
+    job = stage.job()
+
+    def backup(record_as: str | None, before: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+        spec = command.backup(job, stage.run_dir, full=False, dry_run=False)
+        stage.run(job, spec, record_as, argv=before(spec.argv))
+
+    backup("incremental-without-a-full", lambda argv: (argv[0], "incremental", *argv[4:]))
+    backup("usage", lambda argv: (*argv[:-2], "--no-such-option", *argv[-2:]))
+    backup(None, lambda argv: argv)
+    _restore_by_hand(stage, "target-exists", ())
+    _restore_by_hand(stage, "nothing-restored", ("--exclude", "**"))
+    for signatures in Path(job.archive).glob("*.sigtar.gz"):
+        signatures.write_bytes(b"no gzip at all")
+    (stage.source / "file").write_text("changed")
+    time.sleep(1.1)
+    backup("exception", lambda argv: argv)
+
+
+def _restore_by_hand(stage: Stage, record_as: str, more: tuple[str, ...]) -> None:
+    job = stage.job()
+    into = stage.directory / "taken"
+    shutil.rmtree(into, ignore_errors=True)
+    (into / "data").mkdir(parents=True)
+    if not more:
+        (into / "data" / "file").write_text("was here")
+    spec = command.restore(job, stage.run_dir, path="", time=_now(), into=str(into))
+    stage.run(job, spec, record_as, argv=(*spec.argv[:-2], *more, *spec.argv[-2:]))
+
+
 SCENARIOS: tuple[Callable[[Stage], None], ...] = (
     life,
     resumed,
@@ -246,4 +278,5 @@ SCENARIOS: tuple[Callable[[Stage], None], ...] = (
     mismatch,
     lock_held,
     temp_space,
+    codes,
 )

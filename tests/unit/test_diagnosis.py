@@ -6,27 +6,32 @@ import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils import errors
 from ansible_collections.permafrost.backup.plugins.module_utils.diagnosis import failure
-from ansible_collections.permafrost.backup.plugins.module_utils.log import Run
+from ansible_collections.permafrost.backup.plugins.module_utils.log import Event, Run
 from unit import transcript
 
 RECORDED: dict[str, type[errors.PermafrostError]] = {
+    "exception": errors.ArchiveDamaged,
     "frozen": errors.VolumesFrozen,
     "hash-mismatch": errors.DamagedVolume,
     "host-mismatch": errors.SourceMismatch,
+    "incremental-without-a-full": errors.NoBackup,
     "killed": errors.OutOfMemory,
     "list-empty": errors.NoBackup,
     "lock-held": errors.LockHeld,
     "no-bucket": errors.BucketMissing,
+    "nothing-restored": errors.PathNotInBackup,
     "open-manifest-wrong": errors.WrongPassphrase,
     "refused": errors.AccessRefused,
     "restore-empty": errors.NoBackup,
     "restore-no-such-path": errors.PathNotInBackup,
     "source-mismatch": errors.SourceMismatch,
     "stopped": errors.Stopped,
+    "target-exists": errors.DestinationNotEmpty,
     "temp-space": errors.TemporarySpace,
     "temp-space-preflight": errors.TemporarySpace,
     "unreachable": errors.EndpointUnreachable,
     "upload-fails": errors.BackendFailed,
+    "usage": errors.UsageRefused,
     "volume-missing": errors.VolumesMissing,
     "wrong-passphrase-after-loss": errors.WrongPassphrase,
     "wrong-passphrase-incremental": errors.WrongPassphrase,
@@ -56,6 +61,7 @@ def test_recorded_failures(name: str, wanted: type[errors.PermafrostError]) -> N
     ("code", "wanted"),
     [
         (1, errors.DuplicityFailed), (23, errors.DuplicityFailed), (30, errors.DuplicityFailed),
+        (11, errors.DestinationNotEmpty),
         (17, errors.NoBackup), (18, errors.NoBackup), (19, errors.PathNotInBackup), (21, errors.DamagedVolume),
         (31, errors.WrongPassphrase), (35, errors.TemporarySpace), (50, errors.BackendFailed),
         (3, errors.SourceMismatch), (42, errors.SourceMismatch), (137, errors.OutOfMemory), (143, errors.Stopped),
@@ -63,6 +69,29 @@ def test_recorded_failures(name: str, wanted: type[errors.PermafrostError]) -> N
 )  # fmt: skip
 def test_a_code_alone(code: int, wanted: type[errors.PermafrostError]) -> None:
     assert type(failure(code, Run(), "")) is wanted
+
+
+# The exit codes that a user can meet. 1 stands for three causes, 23 for a wrong option and a held lock, 50 for four.
+CODES = {
+    "volume-missing": 1, "wrong-passphrase-incremental": 1, "host-mismatch": 3, "target-exists": 11,
+    "incremental-without-a-full": 17, "restore-no-such-path": 19, "nothing-restored": 20, "hash-mismatch": 21,
+    "usage": 23, "lock-held": 23, "exception": 30, "wrong-passphrase-after-loss": 31, "temp-space-preflight": 35,
+    "source-mismatch": 42, "no-bucket": 50, "refused": 50, "unreachable": 50, "frozen": 50,
+    "killed": 137, "stopped": 143,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items(), ids=list(CODES))
+def test_each_code_was_provoked_and_says_what_to_do(name: str, code: int) -> None:
+    error = transcript.load(name).error()
+    assert error.facts["exit_code"] == code
+    assert error.message == f"{error.what} {error.meaning} Next: {error.next_step}"
+    assert type(error) is not errors.DuplicityFailed
+
+
+def test_too_few_open_files() -> None:
+    text = "Max open files of 256 is too low, should be >= 1024.\nUse 'ulimit -n 1024' or higher to correct."
+    assert type(failure(37, Run(errors=[Event("ERROR", 37, "", text)]), "")) is errors.OpenFilesTooFew
 
 
 def test_the_output_speaks_when_there_is_no_log() -> None:

@@ -157,3 +157,30 @@ def test_warnings_of_an_encrypted_run_are_not_told_as_trouble() -> None:
 def test_shown_is_always_printable() -> None:
     assert log.shown(os.fsdecode(b"latin1-\xe9")) == "latin1-\\xe9"
     assert log.shown("\u6c34") == "\u6c34"
+
+
+PROGRESS = """\
+NOTICE 16 209536141 1 16 5 62852922 0
+. 199.8MB 00:00:01 [59.9MB/s] [======>                                  ] 16% ETA 5sec
+
+NOTICE 16 838144648 4 65 2 149724226 0
+. 799.3MB 00:00:04 [142.8MB/s] [==========================>              ] 65% ETA 2sec
+
+NOTICE 1
+. Something else
+
+NOTICE 16 9428"""
+
+
+def test_progress_is_the_newest_whole_stanza() -> None:
+    lines = PROGRESS.split("\n")
+    assert log.progress(lines[1:]) == {
+        "bytes": 838144648,
+        "percent": 65,
+        "seconds_left": 2,
+        "bytes_per_second": 149724226,
+    }
+
+
+def test_without_a_stanza_nothing_is_known() -> None:
+    assert log.progress([]) == {"bytes": 0, "percent": None, "seconds_left": None, "bytes_per_second": None}

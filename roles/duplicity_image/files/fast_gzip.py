@@ -10,13 +10,16 @@ Compressing in a second thread was measured and brought nothing beyond the noise
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from collections.abc import Iterator
 from typing import IO, Any, Optional
 
 from isal import igzip, isal_zlib
 
-LEVEL = 2  # igzip knows 0 to 3 and refuses the 6 that duplicity asks for
+# igzip knows 0 to 3 and refuses the 6 that duplicity asks for; what is wanted beyond that is zlib's work.
+FASTEST_OF_ZLIB = 4
+LEVEL = int(os.environ.get("PERMAFROST_COMPRESSION_LEVEL") or 2)
 # Each piece is compressed or stored as a whole.
 _PIECE = 131072
 # A sample costs a quarter of compressing the smallest piece that is sampled.
@@ -77,4 +80,19 @@ def _stored(piece: memoryview) -> Iterator[Any]:
         yield part
 
 
-gzip.GzipFile = FastGzipFile
+class SmallGzipFile(gzip.GzipFile):
+    """Python's GzipFile at the level that was asked for, whatever duplicity asks for."""
+
+    def __init__(
+        self,
+        filename: Any = None,
+        mode: Optional[str] = None,
+        compresslevel: int = LEVEL,
+        fileobj: Optional[IO[bytes]] = None,
+        mtime: Optional[float] = None,
+    ) -> None:
+        del compresslevel  # duplicity always asks for 6
+        super().__init__(filename, mode, LEVEL, fileobj, mtime)
+
+
+gzip.GzipFile = SmallGzipFile if LEVEL >= FASTEST_OF_ZLIB else FastGzipFile

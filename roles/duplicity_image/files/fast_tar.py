@@ -57,7 +57,7 @@ def _plain(info: TarInfo, name: str) -> bool:
         and len(info.linkname) <= _NAME
         and len(info.uname) <= _OWNER
         and len(info.gname) <= _OWNER
-        and type(info.mtime) is int
+        and isinstance(info.mtime, int)
         and 0 <= info.mtime < _ELEVEN
         and 0 <= info.size < _ELEVEN
         and 0 <= info.uid < _SEVEN

@@ -122,6 +122,18 @@ CASES: dict[str, Case] = {
         "image_missing",
         (f"The image {NO_IMAGE} is not on this host.",),
     ),
+    "image name wrong, backup": (
+        BACKUP,
+        job("nothing", image="No Image!"),
+        "image_missing",
+        ("'No Image!' is not the name of an image.", "correct job.image"),
+    ),
+    "an option that duplicity does not know": (
+        BACKUP,
+        job("nothing", extra_args=["--no-such-option"]),
+        "usage",
+        ("exit code 23", "Correct job.extra_args"),
+    ),
     "engine down, backup": (
         BACKUP,
         job(docker_host=NO_ENGINE),

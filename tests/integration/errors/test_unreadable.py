@@ -54,6 +54,7 @@ def results(stage: Stage, source: Path) -> dict[str, Result]:
     job = stage.job("unreadable", source=str(source))
     tolerant = {**job, "on_unreadable": "warn"}
     tasks = {
+        "check": Task("duplicity_backup", {"job": job}, check=True),
         "fail": Task("duplicity_backup", {"job": job}),
         "seen after fail": Task("duplicity_info", {"job": job}),
         "warn": Task("duplicity_backup", {"job": tolerant, "full": True}),
@@ -75,6 +76,13 @@ def test_such_a_backup_fails_by_default_and_names_them(results: dict[str, Result
     assert "does not count as a success" in result["msg"]
     assert "job.on_unreadable: warn" in result["msg"]
     assert "Traceback" not in result["msg"]
+
+
+def test_check_mode_says_so_too(results: dict[str, Result]) -> None:
+    assert results["check"]["failed"]
+    assert results["check"]["error"]["cause"] == "source_unreadable"
+    assert results["check"]["unreadable"] == results["fail"]["unreadable"]
+    assert not results["check"]["changed"]
 
 
 def test_it_is_stored_but_does_not_count_as_a_success(results: dict[str, Result]) -> None:
