@@ -49,3 +49,24 @@ options: {}
 notes:
   - This module never changes anything; check mode makes no difference.
 """
+
+    # The groups of meta/runtime.yml.
+    GROUP_DUPLICITY = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/permafrost.backup.duplicity) in C(module_defaults) to set O(job) for all that take one.
+    support: full
+    membership:
+      - permafrost.backup.duplicity
+"""
+
+    GROUP_S3 = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/permafrost.backup.s3) in C(module_defaults) to set how S3 is reached without a job.
+    support: full
+    membership:
+      - permafrost.backup.s3
+"""

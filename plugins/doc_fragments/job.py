@@ -31,9 +31,10 @@ options:
         description:
           - Which files of the source are backed up, as a list of rules, each with one key. The first rule that fits a
             file decides; what no rule fits is taken.
-          - Patterns are those of duplicity(1), FILE SELECTION. V(*) stays within a directory, V(**) does not.
+          - Patterns are those of duplicity(1), FILE SELECTION. V(*) stays within a directory, V(**) does not; one that
+            ends with a slash fits directories only.
           - A pattern is relative to the source, or an absolute path below it; one that begins with V(**) fits at any
-            depth.
+            depth. No rule ever fits the source's own path.
         type: list
         elements: dict
         suboptions:
@@ -45,25 +46,29 @@ options:
             type: str
           include_regexp:
             description:
-              - Take paths in which this regular expression of Python is found. Paths begin with C(/source) and the
-                source's own path, so begin a pattern with neither V(^) nor a slash.
+              - Take paths in which this regular expression of Python is found. It is looked for in the path relative to
+                the source, with a slash before it, such as C(/etc/hosts). V(^) is refused; a pattern can do that.
+              - Directories above what it fits are not taken because of it.
             type: str
           exclude_regexp:
             description: The same, to leave out.
             type: str
           include_list:
             description:
-              - A file on this host with one pattern a line. A line may begin with V(+) or V(-) and a blank to include
-                or to exclude in spite of the list's kind; empty lines and lines that begin with V(#) do not count.
+              - A file on this host with one pattern a line, in UTF-8. A line may begin with V(+) or V(-) and a blank to
+                include or to exclude in spite of the list's kind; quotes around a pattern keep its blanks; empty lines
+                and lines that begin with V(#) do not count.
             type: path
           exclude_list:
             description: The same, to leave out.
             type: path
           exclude_if_present:
-            description: Leave out directories that hold a file of this name, such as V(.nobackup).
+            description:
+              - Leave out directories below the source that hold a file of this name, such as V(.nobackup).
+              - Wherever it stands in the list, it goes before all other rules.
             type: str
           exclude_older_than:
-            description: Leave out files that were not modified for so long, an interval such as V(365D).
+            description: Leave out regular files that were not modified for so long, an interval such as V(365D).
             type: str
       one_file_system:
         description:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -93,11 +94,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
 def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
-    source = Path(str(job.source))
-    if not source.exists():
-        raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
-    if not source.is_dir():
-        raise BadInput(f"The source {source} is not a directory.")
+    _require_source(Path(str(job.source)))
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -123,6 +120,18 @@ def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> 
     return False
 
 
+def _require_source(source: Path) -> None:
+    try:
+        if not source.exists():
+            raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
+        if not source.is_dir():
+            raise BadInput(f"The source {source} is not a directory.")
+        with os.scandir(source):
+            pass
+    except OSError as error:  # a network file system whose server is gone, for example
+        raise SourceMissing(f"The source {source} cannot be read: {error.strerror}.", source=str(source)) from None
+
+
 def _check_clock(sets: list[BackupSet]) -> None:
     newest = max((one.end for one in sets), default=None)
     now = datetime.now(timezone.utc)
@@ -134,12 +143,13 @@ def _check_clock(sets: list[BackupSet]) -> None:
 
 def _write_lists(job: Job, verb: str) -> None:
     """The lists of job.selection, as the container is to read them."""
-    source = str(job.source)
+    lists = {}
     for number, rule in enumerate(job.rules):
         if rule.is_list:
-            text = _read_list(rule.value)
-            translated = selection.translate_list(text, source, job.source_in_container)
-            Path(host.run_dir(job, verb), selection.list_name(number)).write_text(translated, encoding="utf-8")
+            lists[number] = selection.read_list(rule, _read_list(rule.value), str(job.source), job.source_in_container)
+            place = Path(host.run_dir(job, verb), selection.list_name(number))
+            place.write_text(selection.list_file(lists[number]), encoding="utf-8")
+    selection.check_last(job.rules, lists)
 
 
 def _read_list(path: str) -> str:

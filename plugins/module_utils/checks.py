@@ -12,13 +12,13 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import Ba
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
 
 
-def absolute(params: Mapping[str, Any], option: str) -> str:
+def absolute(params: Mapping[str, Any], option: str, group: str = "job") -> str:
     """A path from the root, without empty parts and outer slashes."""
     value: str = params[option]
     if not value.startswith("/"):
-        raise BadInput(f"job.{option} '{value}' is not an absolute path.")
-    if ".." in value.split("/"):
-        raise BadInput(f"job.{option} '{value}' holds '..'.")
+        raise BadInput(f"{group}.{option} '{value}' is not an absolute path.")
+    if ".." in value.split("/") or "\0" in value:
+        raise BadInput(f"{group}.{option} {value!r} holds '..' or a NUL.")
     return "/" + "/".join(part for part in value.split("/") if part not in ("", "."))
 
 

@@ -264,7 +264,7 @@ def _common(job: Job) -> list[str]:
 def _file_prefixes(job: Job) -> list[str]:
     prefixes = job.file_prefixes
     given = {"archive": prefixes.volume, "manifest": prefixes.manifest, "signature": prefixes.signature}
-    return [word for kind, value in given.items() if value for word in (f"--file-prefix-{kind}", value)]
+    return [f"--file-prefix-{kind}={value}" for kind, value in given.items() if value]  # it may begin with a dash
 
 
 def _storing(job: Job) -> list[str]:

@@ -337,7 +337,7 @@ class Engine:
             state = self._api.inspect_container(current.container)["State"]
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
             result = {**{name: state.get(name) for name in _STATE}, "output": output}
-            kept = self._job.keep_logs if spec.verb in LASTING else 1
+            kept = self._job.keep_logs if spec.verb in LASTING else None
             host.keep_result(self._job, spec.verb, current.container, result, kept)
             self._remove(current.container)
             host.remove_secrets(self._job, spec.verb)

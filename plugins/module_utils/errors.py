@@ -368,3 +368,11 @@ class ThawTimeout(PermafrostError):
     cause = "thaw_timeout"
     meaning = "The thaw goes on in S3; only the waiting ended."
     next_step = "Run the same task again later: it requests nothing twice and goes on waiting."
+
+
+class NothingToThaw(PermafrostError):
+    cause = "nothing_to_thaw"
+    meaning = "A thaw of nothing would look like a success, so the task failed. Nothing was requested."
+    next_step = (
+        "Check the bucket, the prefix and the pattern; keys are compared letter by letter, from their beginning."
+    )

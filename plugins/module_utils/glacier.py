@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import TierUnavailable
@@ -28,6 +28,8 @@ TIER_HOURS = {
 READY, THAWED, THAWING, FROZEN, MISSING = "ready", "thawed", "thawing", "frozen", "missing"
 # What a restore can read now: never frozen, or thawed.
 READABLE = frozenset({READY, THAWED})
+# A copy that ends within this time is worth a word.
+_SOON = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -89,33 +91,55 @@ class Plan:
     def ready(self) -> bool:
         return all(volume.state in READABLE for volume in self.volumes)
 
-    def to_result(self) -> dict[str, Any]:
-        """The plan as a task result: volumes, and counts and bytes by state."""
+    @property
+    def expires_first(self) -> str | None:
+        """When the first of the thawed copies expires. W3 times in UTC sort as text."""
+        return min(
+            (volume.expires for volume in self.volumes if volume.state == THAWED and volume.expires), default=None
+        )
+
+    @property
+    def states(self) -> dict[str, dict[str, int]]:
+        """Counts and bytes by state."""
         states: dict[str, dict[str, int]] = {}
         for volume in self.volumes:
             entry = states.setdefault(volume.state, {"volumes": 0, "size_bytes": 0})
             entry["volumes"] += 1
             entry["size_bytes"] += volume.size_bytes
+        return states
+
+    def to_result(self, limit: int | None = None) -> dict[str, Any]:
+        """The plan as a task result. Counts are exact; the list of volumes stops at ``limit``."""
         return {
             "bucket": self.bucket,
-            "volumes": [asdict(volume) for volume in self.volumes],
+            "volumes": [asdict(volume) for volume in self.volumes[:limit]],
             "volume_count": len(self.volumes),
             "size_bytes": sum(volume.size_bytes for volume in self.volumes),
-            "states": states,
+            "states": self.states,
             "ready": self.ready,
+            "expires_first": self.expires_first,
         }
 
 
 def make_plan(
-    bucket: str, wanted: Iterable[tuple[str, str | None]], listing: dict[str, S3Object], now: datetime
+    bucket: str,
+    wanted: Iterable[tuple[str, str | None]],
+    listing: Mapping[str, S3Object],
+    now: datetime,
+    *,
+    volumes_only: bool = True,
 ) -> Plan:
-    """Size, class and state of the wanted (key, SHA1) pairs from one listing by key."""
-    return Plan(bucket, tuple(_planned(key, sha1, listing.get(key), now) for key, sha1 in wanted))
+    """Size, class and state of the wanted (key, SHA1) pairs from one listing by key.
+
+    An object of no bytes holds no volume: a PUT that was cut off, or somebody's touch. Where the objects are not all
+    volumes (``volumes_only`` is false) it is an object like any other.
+    """
+    least = 1 if volumes_only else 0
+    return Plan(bucket, tuple(_planned(key, sha1, listing.get(key), now, least) for key, sha1 in wanted))
 
 
-def _planned(key: str, sha1: str | None, found: S3Object | None, now: datetime) -> PlannedObject:
-    # An object of no bytes holds no volume: a PUT that was cut off, or somebody's touch.
-    if found is None or found.size_bytes == 0:
+def _planned(key: str, sha1: str | None, found: S3Object | None, now: datetime, least: int) -> PlannedObject:
+    if found is None or found.size_bytes < least:
         return PlannedObject(key, 0, found.storage_class if found else None, MISSING, None, sha1)
     expires = to_w3(found.expires) if found.expires else None
     return PlannedObject(key, found.size_bytes, found.storage_class, found.state(now), expires, sha1)
@@ -133,17 +157,34 @@ def check_tier(tier: str, volumes: Iterable[PlannedObject]) -> None:
             )
 
 
-def longest_hours(tier: str, volumes: Iterable[PlannedObject]) -> float:
+def longest_hours(tiers: Mapping[str, str], volumes: Iterable[PlannedObject]) -> float:
     """The upper bound of the wait for what is not readable yet, in hours; 0 when nothing is to be thawed.
 
-    S3 does not tell with which tier a running thaw was asked for, so it counts as the slowest.
+    ``tiers`` says with which tier a key was asked for. S3 does not tell the tier of a running thaw, so one that is not
+    named there counts as the slowest.
     """
-    return max((_hours(tier, volume) for volume in volumes if volume.state in (FROZEN, THAWING)), default=0.0)
+    return max((_hours(tiers.get(one.key), one) for one in volumes if one.state in (FROZEN, THAWING)), default=0.0)
 
 
-def _hours(tier: str, volume: PlannedObject) -> float:
+def _hours(tier: str | None, volume: PlannedObject) -> float:
     hours = TIER_HOURS[volume.storage_class or ""]
-    return hours[tier] if volume.state == FROZEN else max(hours.values())
+    return hours.get(tier or "", max(hours.values()))
+
+
+def expiry_warnings(plan: Plan, hours: float, now: datetime) -> list[str]:
+    """What to say when thawed copies end before the rest is thawed (in ``hours`` at the latest), or within a day."""
+    first = plan.expires_first
+    if first is None:
+        return []
+    ready = to_w3(now + timedelta(hours=hours))
+    if not plan.ready and first < ready:
+        return [
+            f"The first of the thawed copies expires at {first}, and the rest may be thawed as late as {ready}: extend "
+            "them before (glacier_restore with extend), or they have to be thawed and paid again."
+        ]
+    if first < to_w3(now + _SOON):
+        return [f"The first of the thawed copies expires at {first}: read them before, or extend them."]
+    return []
 
 
 def missing_volumes(needed: Iterable[NeededVolume], listing: Mapping[str, S3Object]) -> list[str]:

@@ -109,10 +109,11 @@ def _refuse_foreign(job: Job) -> None:
             raise LockHeld(f"Another duplicity holds the lock {path}.", lock=str(path)) from None
 
 
-def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int) -> None:
+def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int | None) -> None:
     """Put the run directory away with what became of the run, for all tasks that wait for it. Call under the lock.
 
-    The last ``logs`` run directories of the verb stay.
+    The last ``logs`` run directories of the verb stay, and their logs under names that people find. Without a number
+    the verb only reads: its last run directory stays, and no named log.
     """
     kept = _kept(job, verb, container)
     if kept.exists():
@@ -122,9 +123,10 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
     (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
     current.rename(kept)
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
-    for old in by_age[:-logs]:
+    for old in by_age[: -(logs or 1)]:
         shutil.rmtree(old, ignore_errors=True)
-    _name_log(job, verb, kept, result["StartedAt"], logs)
+    if logs is not None:
+        _name_log(job, verb, kept, result["StartedAt"], logs)
 
 
 def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:

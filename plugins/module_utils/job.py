@@ -18,6 +18,11 @@ from ansible_collections.permafrost.backup.plugins.module_utils.encryption impor
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import NO_PREFIXES, FilePrefixes
 
+# What a source must not hide from the container: the program and its libraries, the kernel's trees, our own places.
+_CONTAINER_PLACES = (
+    "/bin", "/dev", "/etc", "/lib", "/lib64", "/opt/duplicity", "/permafrost", "/proc", "/run", "/sbin", "/sys", "/tmp",
+    "/usr/bin", "/usr/lib", "/usr/local", "/usr/sbin",
+)  # fmt: skip
 # Where containers see the source: the host's path below it, so that duplicity notices when it is another one.
 SOURCE = "/source"
 
@@ -124,7 +129,7 @@ class Job:
             storage_class=params["storage_class"],
             skip_if_no_change=params["skip_if_no_change"],
             on_unreadable=params["on_unreadable"],
-            region=params["region"],
+            region=_region(params["region"]),
             verbosity=params["verbosity"],
             progress=params["progress"],
             image=params["image"],
@@ -146,7 +151,7 @@ def _places(params: Mapping[str, Any], source: str | None) -> dict[str, Any]:
         raise BadInput(f"job.adopt.archive_name '{archive_name}' is not the name of a directory.")
     return {
         "source_in_container": _seen_at(adopt, source),
-        "archive_dir": checks.absolute(adopt, "archive_dir") if adopt.get("archive_dir") else f"{state_dir}/archive",
+        "archive_dir": _adopted(adopt, "archive_dir") if adopt.get("archive_dir") else f"{state_dir}/archive",
         "archive_name": archive_name,
         "state_dir": state_dir,
         # A directory of its own also below a shared one: what a killed run leaves there is removed by the next.
@@ -159,9 +164,16 @@ def _places(params: Mapping[str, Any], source: str | None) -> dict[str, Any]:
 
 
 def _seen_at(adopt: Mapping[str, Any], source: str | None) -> str:
-    if adopt.get("source_path"):
-        return checks.absolute(adopt, "source_path")
-    return SOURCE + (source or "").rstrip("/")
+    if not adopt.get("source_path"):
+        return SOURCE + (source or "").rstrip("/")
+    path = _adopted(adopt, "source_path")
+    if any(f"{place}/".startswith(f"{path}/".replace("//", "/")) for place in _CONTAINER_PLACES):
+        raise BadInput(f"job.adopt.source_path '{path}' holds what the container itself needs: begin a new chain.")
+    return path
+
+
+def _adopted(adopt: Mapping[str, Any], option: str) -> str:
+    return checks.absolute(adopt, option, "job.adopt")
 
 
 def _volumes(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,10 +198,10 @@ def _storing(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "bucket": bucket,
         "prefix": prefix,
-        "file_prefixes": _file_prefixes(params["file_prefixes"]),
+        "file_prefixes": checked_file_prefixes(params["file_prefixes"]),
         "encryption": checked_encryption(params["encryption"], open_words),
         "sse": sse.get("mode"),
-        "kms_key_id": sse.get("kms_key_id") if sse.get("mode") == "aws:kms" else None,
+        "kms_key_id": _kms_key(sse),
     }
 
 
@@ -239,7 +251,19 @@ def _limits(options: Mapping[str, Any]) -> Limits:
     return Limits(**given)
 
 
-def _file_prefixes(options: Mapping[str, Any] | None) -> FilePrefixes:
+def _kms_key(sse: Mapping[str, Any]) -> str | None:
+    key: str | None = sse.get("kms_key_id")
+    if key is None:
+        return None
+    if sse["mode"] != "aws:kms":
+        raise BadInput(f"job.server_side_encryption has a kms_key_id, but mode {sse['mode']}: it would not be used.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:/_-]*", key):
+        raise BadInput(f"job.server_side_encryption.kms_key_id '{key}' is not the ID, ARN or alias of a key.")
+    return key
+
+
+def checked_file_prefixes(options: Mapping[str, Any] | None) -> FilePrefixes:
+    """The file_prefixes option."""
     given = {name: value for name, value in (options or {}).items() if value}
     for name, value in given.items():
         if not _FILE_PREFIX.match(value):
@@ -249,6 +273,13 @@ def _file_prefixes(options: Mapping[str, Any] | None) -> FilePrefixes:
     if not given:
         return NO_PREFIXES
     return FilePrefixes(given.get("archive", ""), given.get("manifest", ""), given.get("signature", ""))
+
+
+def _region(name: str | None) -> str | None:
+    """It becomes a word of the command line and a line of a file."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise BadInput(f"job.region '{name}' is not the name of a Region such as eu-central-1.")
+    return name
 
 
 def _docker_host(url: str) -> str:

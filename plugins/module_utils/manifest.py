@@ -274,6 +274,19 @@ def sets_at(collection: Collection, time: datetime) -> list[BackupSet]:
     return max(usable, key=lambda chain: chain.start).up_to(time)
 
 
+def gaps(sets: Iterable[BackupSet]) -> list[str]:
+    """Volumes that the names of ``sets`` lack: numbers begin at 1 and have no hole.
+
+    That the last volumes of a set are gone is known from its manifest only.
+    """
+    return [
+        f"{one.manifest_stem[: -len('.manifest')]}.vol{number}"
+        for one in sets
+        for number in range(1, max(one.volumes, default=1) + 1)
+        if number not in one.volumes
+    ]
+
+
 @dataclass(frozen=True)
 class NeededVolume:
     """A volume that a restore reads. ``name`` is None when the bucket does not have it."""

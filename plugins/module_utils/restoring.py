@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log
+from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, log
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -35,7 +35,9 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     archive.engine.refuse_others(command.restore_dry_run(job, host.run_dir(job, "plan"), path=path, time=at))
     made, chosen = archive.plan(path, at)
     archive.require_path(path, chosen)
-    return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path}
+    # With which tier the rest will be thawed is not known here, so it counts as the slowest.
+    warnings = glacier.expiry_warnings(made, glacier.longest_hours({}, made.volumes), datetime.now(timezone.utc))
+    return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path, "warnings": warnings}
 
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -7,7 +7,8 @@ I/O, without decisions. Every failure becomes one of the errors of errors.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,13 @@ _REFUSED = {
 }
 # Replies of RestoreObject that are states, not failures.
 ACCEPTED, EXTENDED, IN_PROGRESS, NO_CAPACITY = "accepted", "extended", "in_progress", "no_capacity"
+BUSY = "busy"  # not now: too many requests, or a moment's failure
 _RESTORE_STATES = {
     "RestoreAlreadyInProgress": IN_PROGRESS,
     "GlacierExpeditedRetrievalNotAvailable": NO_CAPACITY,
+    # Above 1,000 requests a second the User Guide names ThrottlingException, the API Reference SlowDown.
+    **dict.fromkeys(("SlowDown", "ThrottlingException", "Throttling", "RequestLimitExceeded"), BUSY),
+    **dict.fromkeys(("InternalError", "ServiceUnavailable", "RequestTimeout", "500", "502", "503", "504"), BUSY),
 }
 
 
@@ -67,30 +72,39 @@ class Bucket:
         self.name = name
         self._where = endpoint_url or "Amazon S3"
         self._exceptions = exceptions
-        config = Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 6},
-            max_pool_connections=connections,
-        )
+
         # botocore's session is what boto3 wraps; without boto3's resources a module starts a quarter second sooner.
         with self._explained("connect"):
             session = _session(botocore.session.get_session(), credentials or Credentials(), region, ca_bundle)
-            self._client = session.create_client(
-                "s3", endpoint_url=endpoint_url, region_name=region, verify=ca_bundle, config=config
-            )
 
-    def list(self, prefix: str) -> dict[str, S3Object]:
-        """All current objects below ``prefix`` by key, with their restore status: one request for 1,000 keys."""
-        found = {}
+        def client(attempts: int) -> Any:
+            config = Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                max_pool_connections=connections,
+            )
+            with self._explained("connect"):
+                return session.create_client(
+                    "s3", endpoint_url=endpoint_url, region_name=region, verify=ca_bundle, config=config
+                )
+
+        self._client = client(6)
+        self._once = _Late(lambda: client(1))
+
+    def objects(self, prefix: str) -> Iterator[S3Object]:
+        """The current objects below ``prefix`` with their restore status, page by page: one request for 1,000 keys."""
         with self._explained("list"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=prefix, OptionalObjectAttributes=["RestoreStatus"]
             )
             for page in pages:
                 for entry in page.get("Contents", []):
-                    found[entry["Key"]] = _object(entry)
-        return found
+                    yield _object(entry)
+
+    def list(self, prefix: str) -> dict[str, S3Object]:
+        """All of them, by key."""
+        return {found.key: found for found in self.objects(prefix)}
 
     def read(self, key: str) -> bytes:
         """The content of a small object."""
@@ -109,11 +123,14 @@ class Bucket:
             ]
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
-        """Ask for a thaw; ``days`` is how long the copy stays. Returns one of the four states."""
+        """Ask once for a thaw; ``days`` is how long the copy stays. Returns one of the five states.
+
+        It is the caller who asks again, as it knows what its other requests meet.
+        """
         request = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
         try:
             with self._explained("thaw", key):
-                reply = self._client.restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
+                reply = self._once.get().restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
         except _Reply as reply_state:
             return reply_state.state
         return EXTENDED if reply["ResponseMetadata"]["HTTPStatusCode"] == 200 else ACCEPTED
@@ -185,6 +202,19 @@ def _assume(session: Any, credentials: Credentials, region: str | None, ca_bundl
         more["ExternalId"] = credentials.external_id
     fetcher = AssumeRoleCredentialFetcher(client, session.get_credentials(), credentials.role_arn, extra_args=more)
     session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+
+class _Late:
+    """Makes something when it is first wanted, once for all threads."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._made, self._lock = make, None, threading.Lock()
+
+    def get(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
 
 
 class _Reply(Exception):

@@ -70,6 +70,12 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "ca_bundle": {"type": "path"},
 }
 
+# What the names of a chain's objects begin with: of a job, and of modules that look at a chain without one.
+FILE_PREFIXES: dict[str, Any] = {
+    "type": "dict",
+    "options": {"archive": {"type": "str"}, "manifest": {"type": "str"}, "signature": {"type": "str"}},
+}
+
 JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "source": {"type": "path"},
@@ -77,10 +83,7 @@ JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "one_file_system": {"type": "bool", "default": False},
     "target": {"type": "str", "required": True},
     "hostname": {"type": "str"},
-    "file_prefixes": {
-        "type": "dict",
-        "options": {"archive": {"type": "str"}, "manifest": {"type": "str"}, "signature": {"type": "str"}},
-    },
+    "file_prefixes": FILE_PREFIXES,
     "adopt": {
         "type": "dict",
         "options": {

@@ -3,7 +3,8 @@
 """Which files of the source a backup takes: ordered rules become duplicity's options.
 
 Pure. Rules name files as the host does, relative to the source or from the root; the container sees the source
-elsewhere. The first rule that fits a file decides, as in duplicity(1), FILE SELECTION.
+elsewhere. What duplicity compares is the whole path in there, so every rule is tied to the source: its own path must
+never fit one. The first rule that fits a file decides, as in duplicity(1), FILE SELECTION.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import Ba
 from ansible_collections.permafrost.backup.plugins.module_utils.times import is_interval
 
 _LISTS = ("include_list", "exclude_list")
+# Flags for a whole regular expression, which Python wants at its very beginning.
+_FLAGS = r"\(\?[aiLmsux]+\)"
+# An escape, a class, or a single character of a regular expression.
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|" + _FLAGS + r"|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -31,14 +36,20 @@ class Rule:
         return self.kind in _LISTS
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of a list: a pattern as the container sees it, and whether it includes."""
+
+    include: bool
+    pattern: str
+
+
 def checked_rules(options: list[Mapping[str, Any]] | None, source: str | None) -> tuple[Rule, ...]:
     """The selection option. Raises BadInput for what duplicity would refuse or misunderstand."""
     rules = tuple(Rule(kind, value) for option in options or [] for kind, value in option.items() if value is not None)
     for rule in rules:
         _check(rule, source or "/")
-    # duplicity refuses it too, after the source was walked: whatever no rule fits is taken anyway.
-    if rules and rules[-1].kind in ("include", "include_regexp"):
-        raise BadInput(f"The last rule of job.selection includes '{rules[-1].value}', and no rule excludes the rest.")
+    check_last(rules, None)
     return rules
 
 
@@ -54,10 +65,7 @@ def _check(rule: Rule, source: str) -> None:
 
 def _what_is_wrong(rule: Rule) -> str | None:
     if rule.kind.endswith("_regexp"):
-        try:
-            re.compile(rule.value)
-        except re.error as error:
-            return f"is no regular expression: {error}"
+        return _what_is_wrong_in(rule.value)
     if rule.kind == "exclude_if_present" and "/" in rule.value:
         return "is not the name of a file"
     if rule.kind == "exclude_older_than" and not is_interval(rule.value):
@@ -67,21 +75,86 @@ def _what_is_wrong(rule: Rule) -> str | None:
     return None
 
 
+def _what_is_wrong_in(regexp: str) -> str | None:
+    try:
+        re.compile(regexp)
+        re.compile(expression(regexp, ""))
+    except re.error as error:
+        return f"is no regular expression: {error}"
+    tokens = _TOKEN.findall(regexp)
+    if "^" in tokens or "\\A" in tokens:
+        return "wants to begin where the path does, which lies elsewhere in the container: use include or exclude"
+    if any(re.fullmatch(_FLAGS, token) for token in _TOKEN.findall(_split_flags(regexp)[1])):
+        return "has flags behind its beginning"
+    return None
+
+
+def check_last(rules: tuple[Rule, ...], lists: Mapping[int, tuple[Line, ...]] | None) -> None:
+    """Raise BadInput when the last rule includes: whatever no rule fits is taken anyway.
+
+    duplicity refuses that only once it runs. ``lists`` are those of the rules of these numbers; without them nothing is
+    said of rules that end with a list.
+    """
+    for number, rule in reversed(list(enumerate(rules))):
+        if rule.kind == "exclude_if_present":
+            continue  # duplicity puts it before all others
+        if not rule.is_list:
+            includes = rule.kind.startswith("include")
+        elif lists is None:
+            return
+        elif not lists[number]:
+            continue
+        else:
+            includes = lists[number][-1].include
+        if includes:
+            raise BadInput(
+                f"The last rule of job.selection includes ({rule.kind} '{rule.value}'), and no rule excludes the rest, "
+                "such as exclude: '**'."
+            )
+        return
+
+
 def pattern(text: str, source: str, place: str) -> str:
     """A shell pattern of the host as the container sees it; ``place`` is where the source lies in there."""
+    if text.lower().startswith("ignorecase:"):
+        raise BadInput(
+            f"job.selection: '{text}' begins with ignorecase: use a regular expression that begins with (?i)."
+        )
+    relative = re.sub("//+$", "/", text if text.startswith("**") else _below(text, source))
+    if relative and any(part in ("", ".", "..") for part in relative.rstrip("/").split("/")):
+        raise BadInput(f"job.selection: '{text}' holds an empty part, '.' or '..', so it would fit nothing.")
     if text.startswith("**"):
+        return literal(place) + relative  # without a slash between, so that it also fits at the top of the source
+    return f"{literal(place)}/{relative}" if relative else literal(place)
+
+
+def _below(text: str, source: str) -> str:
+    """The pattern relative to the source, empty for the source itself."""
+    if not text.startswith("/"):
         return text
     top = source.rstrip("/")
-    if text.startswith("/"):
-        if text.rstrip("/") != top and not text.startswith(f"{top}/"):
-            raise BadInput(f"job.selection: '{text}' is not below the source {source}.")
-        text = text[len(top) :].lstrip("/")
-    return f"{literal(place)}/{text}" if text else literal(place)
+    if text.rstrip("/") == top:
+        return ""
+    if not text.startswith(f"{top}/"):
+        raise BadInput(f"job.selection: '{text}' is not below the source {source}.")
+    return text[len(top) + 1 :]
 
 
 def literal(path: str) -> str:
     """A shell pattern that fits this path alone."""
     return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def expression(text: str, place: str) -> str:
+    """A regular expression that is looked for in the path below the source, with a slash before it."""
+    flags, rest = _split_flags(text)
+    return rf"{flags}\A{re.escape(place)}(?=/)(?s:.*?)(?:{rest})"
+
+
+def _split_flags(regexp: str) -> tuple[str, str]:
+    found = re.match(f"(?:{_FLAGS})*", regexp)
+    end = found.end() if found else 0
+    return regexp[:end], regexp[end:]
 
 
 def argv(rules: tuple[Rule, ...], source: str, place: str, lists: str) -> list[str]:
@@ -92,8 +165,10 @@ def argv(rules: tuple[Rule, ...], source: str, place: str, lists: str) -> list[s
             words += [f"--{rule.kind.replace('_list', '-filelist')}", f"{lists}/{list_name(number)}"]
         elif rule.kind in ("include", "exclude"):
             words += [f"--{rule.kind}", pattern(rule.value, source, place)]
+        elif rule.kind.endswith("_regexp"):
+            words += [f"--{rule.kind.replace('_', '-')}", expression(rule.value, place)]
         else:
-            words += [f"--{rule.kind.replace('_', '-')}", rule.value]
+            words += [f"--{rule.kind.replace('_', '-')}={rule.value}"]  # one word: a name may begin with a dash
     return words
 
 
@@ -102,16 +177,29 @@ def list_name(number: int) -> str:
     return f"selection-{number}"
 
 
-def translate_list(text: str, source: str, place: str) -> str:
-    """A list of patterns, one a line, as the container sees them. ``+ `` and ``- `` before a pattern stay."""
-    out = []
-    for line in text.splitlines():
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
+def read_list(rule: Rule, text: str, source: str, place: str) -> tuple[Line, ...]:
+    """The patterns of a list, one a line. A line may say by ``+ `` or ``- `` what it does, in spite of the list."""
+    if "\n" in place:
+        raise BadInput(f"job.selection: with a line break in the path of the source, {rule.kind} cannot name anything.")
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        name = line.strip()
+        if not name or name.startswith("#"):
             continue
-        sign = stripped[:2] if stripped[:2] in ("+ ", "- ") else ""
-        name = stripped[len(sign) :]
+        include = rule.kind == "include_list"
+        if name[:2] in ("+ ", "- "):
+            include, name = name[0] == "+", name[2:]
         if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
             name = name[1:-1]
-        out.append(f'{sign}"{pattern(name, source, place)}"')
-    return "".join(f"{line}\n" for line in out)
+        if not name:
+            continue
+        try:
+            lines.append(Line(include, pattern(name, source, place)))
+        except BadInput as error:
+            raise BadInput(f"Line {number} of {rule.value}: {error.what}") from None
+    return tuple(lines)
+
+
+def list_file(lines: tuple[Line, ...]) -> str:
+    """A list as duplicity reads it."""
+    return "".join(f'{"+" if line.include else "-"} "{line.pattern}"\n' for line in lines)

@@ -1,6 +1,6 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The verb of glacier_restore: request what is frozen, wait, report by state.
+"""The verb of glacier_restore: choose objects, request what is needed, wait, report by state.
 
 The bucket is the only memory: what is frozen, thawing or thawed is asked from S3 each time, so a task that was killed
 is simply run again and requests nothing twice.
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import checks, glacier
+from ansible_collections.permafrost.backup.plugins.module_utils import checks, glacier, retrieval
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
@@ -26,134 +25,241 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     ThawTimeout,
     VolumesMissing,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.s3 import ACCEPTED, NO_CAPACITY, Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import Plan, PlannedObject, S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.job import checked_file_prefixes, parse_target
+from ansible_collections.permafrost.backup.plugins.module_utils.requesting import WORKERS, Reply, Sender
+from ansible_collections.permafrost.backup.plugins.module_utils.retrieval import Chosen, Wish, Work
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import ACCEPTED, EXTENDED, NO_CAPACITY, Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
 
-_WORKERS = 16
 _MAX_DAYS = 3650
 # So many looks in a row may fail while waiting: a wait of two days must outlast an hour without a network.
 _FAILED_LOOKS = 20
 
+Replies = dict[str, "Reply | PermafrostError"]
+
+
+@dataclass
+class Subject:
+    """What a task is about: its objects, their states at the start, and what else its result says of the choice."""
+
+    bucket: Bucket
+    chosen: Chosen
+    plan: Plan
+    facts: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Thaw the named objects, and wait for them when asked to."""
+    """Thaw the objects that are meant, and wait for them when asked to."""
+    _check(params)
+    now = datetime.now(timezone.utc)
+    subject = _subject(params, now)
+    _require_all(subject.plan, params["limit"])
+    wish = _wish(params)
+    todo = retrieval.work_of(subject.plan, wish, now)
+    limit: int = params["limit"]
+    if check_mode:
+        replies: Replies = {one.key: Reply(_hoped_for(one), wish.tier) for one in todo}
+        result = {**subject.facts, **_told(subject.plan, todo, replies, limit)}
+        after = retrieval.foreseen(subject.plan, todo, wish, now)
+    else:
+        replies = Sender(subject.bucket, wish).send(todo)
+        result = {**subject.facts, **_told(subject.plan, todo, replies, limit), "replies": _counted(replies)}
+        _require_accepted(replies, result, limit)
+        after = _after(subject, params, result, bool(todo))
+    result["diff"] = {"before": _brief(subject.plan), "after": _brief(after)}
+    hours = result["ready_within_hours"]
+    result["warnings"] = [
+        *subject.warnings,
+        *retrieval.days_warnings(subject.plan, wish.days, hours),
+        *glacier.expiry_warnings(after, hours, now),
+    ]
+    return {**result, "plan": after.to_result(limit)}
+
+
+def _check(params: dict[str, Any]) -> None:
     if not 1 <= params["days"] <= _MAX_DAYS or params["poll_interval"] < 1 or params["wait_timeout"] < 0:
         raise BadInput(f"days is 1 to {_MAX_DAYS}, poll_interval at least 1, wait_timeout at least 0.")
-    keys = list(dict.fromkeys(params["keys"]))
-    bucket = _bucket(params)
-    plan = _look(bucket, keys)
-    missing = plan.keys(glacier.MISSING)
-    if missing:
-        some = ", ".join(missing[:5])
-        raise VolumesMissing(f"The bucket lacks {len(missing)} of {len(keys)} objects: {some}.", volumes=missing)
-    to_request = [volume for volume in plan.volumes if volume.state == glacier.FROZEN]
-    glacier.check_tier(params["tier"], to_request)
-    result = {
-        "changed": bool(to_request),
-        "requested": [volume.key for volume in to_request],
-        "requested_bytes": sum(volume.size_bytes for volume in to_request),
-        "ready_within_hours": glacier.longest_hours(params["tier"], plan.volumes),
-    }
-    if not check_mode:
-        _request(bucket, [volume.key for volume in to_request], params, result)
-        plan = _wait(bucket, keys, params, result) if params["wait"] else _look(bucket, keys)
-    return {**result, "plan": plan.to_result()}
+    if params["limit"] < 0:
+        raise BadInput("limit is at least 0.")
+    if params["prefix"] == "" and params["pattern"] is None:
+        raise BadInput("An empty prefix is the whole bucket: give a pattern too, such as '*' for all of it.")
 
 
-def _bucket(params: dict[str, Any]) -> Bucket:
+def _wish(params: dict[str, Any]) -> Wish:
+    fallback = params["fallback_tier"]
+    return Wish(
+        tier=params["tier"],
+        days=params["days"],
+        upgrade=params["upgrade"],
+        extend=params["extend"],
+        fallback_tier=None if fallback == "none" else fallback,
+    )
+
+
+# --- which objects --------------------------------------------------------------------------------------------------
+
+
+def _subject(params: dict[str, Any], now: datetime) -> Subject:
+    if params["target"] is not None:
+        return _of_chain(params, now)
+    bucket = _bucket(params, params["bucket"])
+    if params["prefix"] is not None:
+        return _of_prefix(bucket, params["prefix"], params["pattern"], now)
+    chosen = retrieval.by_keys(params["keys"])
+    return Subject(bucket, chosen, _look(bucket, chosen))
+
+
+def _of_chain(params: dict[str, Any], now: datetime) -> Subject:
+    name, prefix = parse_target(params["target"])
+    file_prefixes = checked_file_prefixes(params["file_prefixes"])
+    at = moment(params["time"], now)
+    bucket = _bucket(params, name)
+    key_prefix = f"{prefix}/"
+    listing = bucket.list(key_prefix)
+    # What is nested is another job's.
+    names = [key[len(key_prefix) :] for key in listing if "/" not in key[len(key_prefix) :]]
+    chosen, set_time = retrieval.by_chain(names, key_prefix, file_prefixes, at)
+    return Subject(bucket, chosen, chosen.plan(name, listing, now), {"time": to_w3(set_time)})
+
+
+def _of_prefix(bucket: Bucket, prefix: str, pattern: str | None, now: datetime) -> Subject:
+    chosen, below = retrieval.by_prefix(bucket.objects(prefix), prefix, pattern)
+    facts = {"left_out": below.left_out, "other_names": below.other_names}
+    return Subject(bucket, chosen, chosen.plan(bucket.name, below.archived, now), facts, below.warnings)
+
+
+def _bucket(params: dict[str, Any], name: str) -> Bucket:
     return Bucket(
-        params["bucket"],
+        name,
         credentials=checked_credentials(params["credentials"]),
         endpoint_url=checks.endpoint(params["endpoint_url"]),
         region=params["region"],
         ca_bundle=params["ca_bundle"],
-        connections=_WORKERS,
+        connections=WORKERS,
     )
 
 
-def _look(bucket: Bucket, keys: list[str]) -> glacier.Plan:
-    """States by listing, directory by directory: one request for 1,000 objects, where HEAD would be one each."""
-    directories: dict[str, list[str]] = {}
-    for key in keys:
-        directories.setdefault(key.rpartition("/")[0], []).append(key)
-    listing: dict[str, glacier.S3Object] = {}
-    for together in directories.values():
-        listing.update(bucket.list(_common_prefix(together)))
-    return glacier.make_plan(bucket.name, [(key, None) for key in keys], listing, datetime.now(timezone.utc))
+def _look(bucket: Bucket, chosen: Chosen) -> Plan:
+    """The states of the objects now, by listing."""
+    wanted = set(chosen.keys)
+    listing: dict[str, S3Object] = {}
+    for prefix in chosen.prefixes:
+        listing.update((found.key, found) for found in bucket.objects(prefix) if found.key in wanted)
+    return chosen.plan(bucket.name, listing, datetime.now(timezone.utc))
 
 
-def _common_prefix(keys: list[str]) -> str:
-    # Of all strings the first and the last in order have the shortest prefix in common.
-    first, last = min(keys), max(keys)
-    common = next((at for at, (one, two) in enumerate(zip(first, last)) if one != two), min(len(first), len(last)))
-    return first[:common]
+def _require_all(plan: Plan, limit: int) -> None:
+    missing = plan.keys(glacier.MISSING)
+    if missing:
+        some = ", ".join(missing[:5])
+        what = f"The bucket lacks {len(missing)} of {len(plan.volumes)} objects: {some}."
+        raise VolumesMissing(what, volumes=missing[:limit])
 
 
-def _request(bucket: Bucket, keys: list[str], params: dict[str, Any], result: dict[str, Any]) -> None:
-    """Ask for every key, whatever happens to its neighbours; then report the failures together."""
-    ask = _asking(bucket, params["tier"], params["days"])
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        replies = dict(zip(keys, pool.map(ask, keys)))
-    failed = {
-        key: reply for key, reply in replies.items() if isinstance(reply, PermafrostError) or reply == NO_CAPACITY
+# --- what was asked and answered ------------------------------------------------------------------------------------
+
+
+def _hoped_for(one: PlannedObject) -> str:
+    return EXTENDED if one.state == glacier.THAWED else ACCEPTED
+
+
+def _told(plan: Plan, todo: Work, replies: Replies, limit: int) -> dict[str, Any]:
+    """What S3 agreed to, as a result: counts are exact, lists of keys stop at ``limit``."""
+    # By the reply, not by what was asked: a thaw may end, or a copy expire, between the look and the request.
+    agreed = {key: reply for key, reply in replies.items() if isinstance(reply, Reply)}
+    upgrades = {one.key for one in todo.upgrade}
+    accepted = [one for one in todo if one.key in agreed and agreed[one.key].state == ACCEPTED]
+    lists = {
+        "requested": [one.key for one in accepted if one.key not in upgrades],
+        "upgraded": [one.key for one in accepted if one.key in upgrades],
+        "extended": [one.key for one in todo if one.key in agreed and agreed[one.key].state == EXTENDED],
     }
-    result["replies"] = dict(Counter("failed" if key in failed else str(reply) for key, reply in replies.items()))
-    result["changed"] = ACCEPTED in replies.values()
-    if failed:
-        key, reply = next(iter(failed.items()))
-        why = "Expedited has no capacity now; use Standard" if reply == NO_CAPACITY else str(reply)
-        what = f"{len(failed)} of {len(keys)} requests failed, the first for {key}: {why}."
-        error = ThawIncomplete(what, failed=list(failed))
-        error.result = result
-        raise error
+    tiers = {one.key: agreed[one.key].tier for one in accepted}
+    result: dict[str, Any] = {"changed": any(lists.values())}
+    for name, keys in lists.items():
+        result.update({name: keys[:limit], f"{name}_count": len(keys)})
+    result["requested_bytes"] = sum(one.size_bytes for one in accepted if one.key not in upgrades)
+    result["ready_within_hours"] = glacier.longest_hours(tiers, plan.volumes)
+    return result
 
 
-def _asking(bucket: Bucket, tier: str, days: int) -> Callable[[str], str | PermafrostError]:
-    def ask(key: str) -> str | PermafrostError:
-        try:
-            return bucket.thaw(key, tier=tier, days=days)
-        except PermafrostError as error:
-            return error
-
-    return ask
+def _counted(replies: Replies) -> dict[str, int]:
+    return dict(Counter(reply.state if isinstance(reply, Reply) else "failed" for reply in replies.values()))
 
 
-def _wait(bucket: Bucket, keys: list[str], params: dict[str, Any], result: dict[str, Any]) -> glacier.Plan:
+def _require_accepted(replies: Replies, result: dict[str, Any], limit: int) -> None:
+    """Report together what S3 did not agree to."""
+    failed = {
+        key: reply for key, reply in replies.items() if isinstance(reply, PermafrostError) or reply.state == NO_CAPACITY
+    }
+    if not failed:
+        return
+    key, reply = next(iter(failed.items()))
+    no_capacity = "Expedited has no capacity now; use Standard, or fallback_tier"
+    what = f"{len(failed)} of {len(replies)} requests failed, the first for {key}: "
+    what += f"{reply.what.rstrip('.') if isinstance(reply, PermafrostError) else no_capacity}."
+    error = ThawIncomplete(what, failed=list(failed)[:limit], failed_count=len(failed))
+    error.result = result
+    raise error
+
+
+def _brief(plan: Plan) -> dict[str, Any]:
+    """A plan in a diff: how many objects are in which state."""
+    counts = {state: entry["volumes"] for state, entry in sorted(plan.states.items())}
+    return {**counts, "expires_first": plan.expires_first}
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+def _after(subject: Subject, params: dict[str, Any], result: dict[str, Any], asked: bool) -> Plan:
+    """The states at the end of the task. Where nothing was asked for, the first look is still true."""
+    if params["wait"]:
+        return _wait(subject, params, result, asked)
+    return _look(subject.bucket, subject.chosen) if asked else subject.plan
+
+
+def _wait(subject: Subject, params: dict[str, Any], result: dict[str, Any], asked: bool) -> Plan:
     """Poll by listing until all is readable. wait_timeout 0 waits for as long as it takes."""
     deadline = time.monotonic() + params["wait_timeout"] if params["wait_timeout"] else None
     thawed: set[str] = set()
-    while True:
-        plan = _look_patiently(bucket, keys, params["poll_interval"])
-        if plan.ready:
-            return plan
-        result["plan"] = plan.to_result()
-        _require_hope(plan, thawed, result)
+    plan = _look_patiently(subject, params["poll_interval"]) if asked else subject.plan
+    while not plan.ready:
+        result["plan"] = plan.to_result(params["limit"])
+        _require_hope(plan, thawed, result, params["limit"])
         thawed.update(plan.keys(glacier.THAWED))
         if deadline is not None and time.monotonic() >= deadline:
             left = len(plan.keys(glacier.THAWING, glacier.FROZEN))
-            error = ThawTimeout(f"{left} of {len(keys)} objects are not thawed after {params['wait_timeout']} seconds.")
+            what = f"{left} of {len(plan.volumes)} objects are not thawed after {params['wait_timeout']} seconds."
+            error = ThawTimeout(what)
             error.result = result
             raise error
         time.sleep(params["poll_interval"])
+        plan = _look_patiently(subject, params["poll_interval"])
+    return plan
 
 
-def _look_patiently(bucket: Bucket, keys: list[str], poll_interval: int) -> glacier.Plan:
+def _look_patiently(subject: Subject, poll_interval: int) -> Plan:
     for _turn in range(_FAILED_LOOKS):
         try:
-            return _look(bucket, keys)
+            return _look(subject.bucket, subject.chosen)
         except (BackendFailed, EndpointUnreachable):
             time.sleep(poll_interval)
-    return _look(bucket, keys)
+    return _look(subject.bucket, subject.chosen)
 
 
-def _require_hope(plan: glacier.Plan, thawed: set[str], result: dict[str, Any]) -> None:
+def _require_hope(plan: Plan, thawed: set[str], result: dict[str, Any], limit: int) -> None:
     """Raise when waiting longer is in vain: an object is gone, or its copy expired while others were thawing."""
     error: PermafrostError | None = None
     gone, expired = plan.keys(glacier.MISSING), [key for key in plan.keys(glacier.FROZEN) if key in thawed]
     if gone:
-        error = VolumesMissing(f"{len(gone)} objects vanished while waiting: {', '.join(gone[:5])}.", volumes=gone)
+        some = ", ".join(gone[:5])
+        error = VolumesMissing(f"{len(gone)} objects vanished while waiting: {some}.", volumes=gone[:limit])
     elif expired:
         what = f"The copies of {len(expired)} objects expired while others were thawing, so more days are needed."
-        error = ThawIncomplete(what, expired=expired)
+        error = ThawIncomplete(what, expired=expired[:limit])
     if error:
         error.result = result
         raise error

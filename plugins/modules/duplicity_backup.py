@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.attributes.on_host
+  - permafrost.backup.attributes.group_duplicity
 options:
   full:
     description:

@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.attributes.on_host
+  - permafrost.backup.attributes.group_duplicity
   - permafrost.backup.attributes.info
 options:
   files:

@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.selection
   - permafrost.backup.attributes.on_host
+  - permafrost.backup.attributes.group_duplicity
 options:
   dest:
     description:

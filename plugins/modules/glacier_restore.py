@@ -9,27 +9,71 @@ module: glacier_restore
 short_description: Thaw objects of an archive storage class, and wait for them
 version_added: 0.1.0
 description:
-  - Requests a temporary copy of the named objects that are frozen, with RestoreObject.
-  - What is thawed or thawing already is never requested again, so the task can be killed and run again at any time.
+  - Requests a temporary copy of the objects that are frozen, with RestoreObject. The objects are given by key, as all
+    below a key prefix of any tool, or as the chain of a duplicity target.
+  - What is thawed or thawing already is not requested again unless O(upgrade) or O(extend) ask for it, so the task can
+    be killed and run again at any time.
+  - While S3 is too busy, all requests are sent more slowly, and none is lost.
   - Runs wherever boto3 is, best on the controller, with credentials that backup hosts do not have.
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
   - permafrost.backup.connection
   - permafrost.backup.attributes.anywhere
+  - permafrost.backup.attributes.group_s3
+attributes:
+  diff_mode:
+    support: full
 options:
   bucket:
     description:
-      - The bucket.
+      - The bucket, with O(keys) and O(prefix).
     type: str
-    required: true
   keys:
     description:
-      - The keys of the objects, as RV(permafrost.backup.glacier_restore_info#module:plan) names them.
+      - The keys of the objects, as RV(permafrost.backup.glacier_restore_info#module:plan) names them for a path or a
+        whole backup. One that is not in the bucket is an error.
       - Objects of a class that needs no thaw are ready as they are.
     type: list
     elements: str
-    required: true
+  prefix:
+    description:
+      - All objects of an archive class whose key begins so, whatever tool wrote them. It is compared letter by letter,
+        so end a directory with a slash. Empty for the whole bucket, then with a O(pattern).
+      - Objects of V(INTELLIGENT_TIERING) are left out, since a listing does not tell whether they are archived.
+    type: str
+  pattern:
+    description:
+      - A shell pattern that the rest of the key, behind O(prefix), has to fit. V(*) also stands for slashes.
+    type: str
+  target:
+    description:
+      - The target of a job, C(s3://bucket/prefix). All volumes of the chain that a restore as of O(time) reads are
+        thawed.
+      - They are found by their names. No manifest is read, so no passphrase is needed, but a volume that is missing at
+        the end of a set is not noticed. M(permafrost.backup.glacier_restore_info) notices, and names the volumes of a
+        single path, for O(keys).
+    type: str
+  time:
+    description:
+      - For O(target), the state of that time. The newest set that is not younger is taken.
+      - A W3 time or date, an interval before now such as V(3D), or V(now). Without a zone it means UTC.
+    type: str
+    default: now
+  file_prefixes:
+    description:
+      - For O(target), what the names of the objects begin with, as in the job.
+    type: dict
+    suboptions:
+      archive:
+        description: Before the names of volumes.
+        type: str
+      manifest:
+        description: Before the names of manifests.
+        type: str
+      signature:
+        description: Before the names of signatures.
+        type: str
   tier:
     description:
       - How fast, and at what price. V(Standard) takes up to 5 hours for GLACIER and 12 for DEEP_ARCHIVE, V(Bulk) up to
@@ -38,11 +82,35 @@ options:
     type: str
     choices: [Expedited, Standard, Bulk]
     default: Bulk
+  fallback_tier:
+    description:
+      - The tier to request in the same run for what S3 has no capacity for with V(Expedited). With V(none) the task
+        fails once all others are requested.
+    type: str
+    choices: [none, Standard, Bulk]
+    default: none
+  upgrade:
+    description:
+      - Request again what is thawing already, with O(tier), to make it faster. S3 agrees to a faster tier only, and
+        bills the thaw at its price. O(days) must be that of the first request.
+      - S3 does not tell the tier of a running thaw, so each run asks once for each; where S3 refuses, it counts as
+        V(in_progress) in RV(replies). Nothing is asked with V(Bulk), the slowest.
+      - Source - Amazon S3 User Guide, Upgrading the speed of an in-progress restore.
+    type: bool
+    default: false
   days:
     description:
       - For how many days after the thaw the copy stays. It is paid at the STANDARD rate meanwhile.
     type: int
     default: 7
+  extend:
+    description:
+      - Let copies that are there already stay until O(days) from now. S3 bills the request and the storage.
+      - A copy that is there for O(days) less one day anyway (for one day, half a day) is left alone. S3 counts from now
+        and rounds up to midnight UTC, so what was extended is not asked for again before a day has passed.
+      - Source - Amazon S3 User Guide, Restoring an archived object.
+    type: bool
+    default: false
   wait:
     description:
       - Wait until every object can be read.
@@ -58,6 +126,11 @@ options:
       - Seconds between two looks while waiting. A look costs one listing for 1,000 objects.
     type: int
     default: 300
+  limit:
+    description:
+      - How many objects the lists in the result name at most. Counts and sizes are always exact.
+    type: int
+    default: 1000
 seealso:
   - module: permafrost.backup.glacier_restore_info
 """
@@ -78,40 +151,104 @@ EXAMPLES = r"""
     wait: true
     wait_timeout: 172800
 
-- name: Say what would be requested
+- name: Thaw the whole chain of the first of November, with nothing but the bucket
+  permafrost.backup.glacier_restore:
+    target: s3://acme-dr/web01/data
+    time: 2026-11-01T12:00:00Z
+
+- name: It is urgent after all
+  permafrost.backup.glacier_restore:
+    target: s3://acme-dr/web01/data
+    time: 2026-11-01T12:00:00Z
+    tier: Standard
+    upgrade: true
+
+- name: Say what would be requested of the packs of another tool
   permafrost.backup.glacier_restore:
     bucket: acme-dr
-    keys: [web01/data/duplicity-full.20261101T020000Z.vol1.difftar.gz]
+    prefix: restic/web01/data/
+    pattern: "[0-9a-f]*"
+    days: 14
+    extend: true
   check_mode: true
 """
 
 RETURN = r"""
 requested:
-  description: The keys for which a thaw was requested, in check mode would be.
+  description:
+    - The keys for which S3 accepted a thaw, in check mode those that would be asked for. The list stops at O(limit).
   returned: success
   type: list
   elements: str
   sample: [web01/data/duplicity-full.20261101T020000Z.vol3.difftar.gz]
+requested_count:
+  description: How many these are.
+  returned: success
+  type: int
+  sample: 1
 requested_bytes:
   description: Their bytes.
   returned: success
   type: int
   sample: 1073741824
+upgraded:
+  description: The keys whose running thaw was made faster, in check mode those that would be asked for, up to O(limit).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+upgraded_count:
+  description: How many these are.
+  returned: success
+  type: int
+  sample: 0
+extended:
+  description: The keys whose copies now stay longer, in check mode would, up to O(limit).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+extended_count:
+  description: How many these are.
+  returned: success
+  type: int
+  sample: 0
 replies:
-  description: How S3 answered, by count - V(accepted), V(extended), V(in_progress) or V(failed).
+  description:
+    - How S3 answered, by count - V(accepted) (a thaw or an upgrade), V(extended), V(in_progress), V(no_capacity) or
+      V(failed).
   returned: except in check mode
   type: dict
   sample: {accepted: 1}
 ready_within_hours:
-  description: The upper bound that AWS states for O(tier), in hours; 0 when everything was readable at the start.
+  description:
+    - The upper bound that AWS states for what is thawing, in hours; 0 when everything was readable at the start.
   returned: success
   type: float
   sample: 48.0
 plan:
-  description: The objects with size, class and state after the task, as in M(permafrost.backup.glacier_restore_info).
+  description:
+    - The objects with size, class and state after the task, in check mode after what it would do, as in
+      M(permafrost.backup.glacier_restore_info). C(volumes) stops at O(limit).
+    - The task warns when thawed copies may expire before the rest is thawed, or within a day.
   returned: success
   type: dict
   sample: {bucket: acme-dr, ready: false, volume_count: 1, size_bytes: 1073741824, states: {}, volumes: []}
+time:
+  description: The time of the set that would be restored, in UTC.
+  returned: with O(target)
+  type: str
+  sample: "2026-11-01T02:00:00Z"
+left_out:
+  description: What fits but needs no thaw, objects and bytes by storage class.
+  returned: with O(prefix)
+  type: dict
+  sample: {STANDARD: {objects: 12, size_bytes: 48211}}
+other_names:
+  description: How many objects below O(prefix) do not fit O(pattern).
+  returned: with O(prefix)
+  type: int
+  sample: 0
 error:
   description: The failure as facts, with the keys C(cause), C(what), C(meaning) and C(next_step).
   returned: failure
@@ -121,22 +258,36 @@ error:
 
 from ansible_collections.permafrost.backup.plugins.module_utils import module, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import TIERS
-from ansible_collections.permafrost.backup.plugins.module_utils.schema import CONNECTION
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import CONNECTION, FILE_PREFIXES
 
 SPEC = {
-    "bucket": {"type": "str", "required": True},
-    "keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
+    "bucket": {"type": "str"},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "prefix": {"type": "str"},
+    "pattern": {"type": "str"},
+    "target": {"type": "str"},
+    "time": {"type": "str", "default": "now"},
+    "file_prefixes": FILE_PREFIXES,
     "tier": {"type": "str", "choices": list(TIERS), "default": "Bulk"},
+    "fallback_tier": {"type": "str", "choices": ["none", "Standard", "Bulk"], "default": "none"},
+    "upgrade": {"type": "bool", "default": False},
     "days": {"type": "int", "default": 7},
+    "extend": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 0},
     "poll_interval": {"type": "int", "default": 300},
+    "limit": {"type": "int", "default": 1000},
     **CONNECTION,
+}
+CONSTRAINTS = {
+    "mutually_exclusive": [["keys", "prefix", "target"], ["bucket", "target"]],
+    "required_one_of": [["keys", "prefix", "target"]],
+    "required_by": {"keys": ["bucket"], "prefix": ["bucket"], "pattern": ["prefix"], "file_prefixes": ["target"]},
 }
 
 
 def main() -> None:
-    module.run(SPEC, thawing.work)
+    module.run(SPEC, thawing.work, **CONSTRAINTS)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.selection
   - permafrost.backup.attributes.on_host
+  - permafrost.backup.attributes.group_duplicity
   - permafrost.backup.attributes.info
 seealso:
   - module: permafrost.backup.glacier_restore
@@ -49,6 +50,8 @@ plan:
   description:
     - The volumes with key, size, storage class, state and the manifest's SHA1; counts and bytes by state.
     - A state is V(ready) (never frozen), V(frozen), V(thawing) or V(thawed).
+    - C(expires_first) is when the first of the thawed copies expires. The task warns when that is within a day, or
+      before the rest can be thawed with V(Bulk).
   returned: success
   type: dict
   sample:
@@ -57,6 +60,7 @@ plan:
     volume_count: 1
     size_bytes: 1073741824
     states: {frozen: {volumes: 1, size_bytes: 1073741824}}
+    expires_first: null
     volumes:
       - key: web01/data/duplicity-full.20261101T020000Z.vol3.difftar.gz
         size_bytes: 1073741824

@@ -20,7 +20,7 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
-    "manifest", "openpgp", "prices", "schema", "selection", "times",
+    "manifest", "openpgp", "pace", "prices", "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

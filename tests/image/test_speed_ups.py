@@ -32,7 +32,7 @@ for turn in range(150):
         for _ in range(chance.randrange(20)):
             length = chance.choice([0, 1, 32767, 32768, 65535, 65536, 131072, 131073, chance.randrange(400000)])
             noise = chance.randbytes(length)
-        piece = chance.choice([text[:length], noise, noise[: length // 2] + text[:length]])
+            piece = chance.choice([text[:length], noise, noise[: length // 2] + text[:length]])
             written += piece
             stream.write(piece)
     assert standard(fileobj=io.BytesIO(out.getvalue())).read() == written

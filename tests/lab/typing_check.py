@@ -10,7 +10,7 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
-    "manifest", "openpgp", "prices", "schema", "selection", "times",
+    "manifest", "openpgp", "pace", "prices", "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

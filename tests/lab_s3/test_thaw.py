@@ -91,6 +91,17 @@ def test_a_second_request_is_refused_unless_it_is_faster(lab: S3Lab, s3: Any, bu
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"ice"
 
 
+def test_an_upgrade_must_not_change_the_days(lab: S3Lab, s3: Any, bucket: str) -> None:
+    key = frozen(s3, bucket)
+    thaw(s3, bucket, key, "Bulk", days=3)
+    before = lab.state(bucket)
+    request = {"Days": 4, "GlacierJobParameters": {"Tier": "Standard"}}
+    answer = refused(s3.restore_object, Bucket=bucket, Key=key, RestoreRequest=request)
+    assert answer[:2] == (409, "RestoreAlreadyInProgress")
+    assert lab.state(bucket) == before
+    assert thaw(s3, bucket, key, "Standard", days=3) == 202
+
+
 def test_an_upgrade_never_makes_a_thaw_later(lab: S3Lab, s3: Any, bucket: str) -> None:
     key = frozen(s3, bucket, storage_class="GLACIER")
     thaw(s3, bucket, key, "Bulk")

@@ -17,6 +17,7 @@ from unit.stage import job_params
 
 TIME = datetime(2026, 11, 1, 2, tzinfo=timezone.utc)
 SECRETS = {"access_key": "CANARYACCESS", "secret_key": "canary-secret", "session_token": "canary-token"}
+LEVEL = "PERMAFROST_COMPRESSION_LEVEL"
 ENCRYPTED = {"mode": "symmetric", "passphrase": "canary-passphrase"}
 PART = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1).filter(
     lambda part: part not in (".", "..")
@@ -71,6 +72,28 @@ def test_a_full_by_hand_and_a_dry_run() -> None:
         ({"volume_size": 77}, ["--volsize", "77"], []),
         ({"multipart_chunk_size": 99}, ["--s3-multipart-chunk-size", "99"], []),
         ({"concurrency": 5}, ["--concurrency", "5"], []),
+        (
+            {"file_prefixes": {"archive": "-a-", "manifest": None}},
+            ["--file-prefix-archive=-a-"],
+            ["--file-prefix-manifest="],
+        ),
+        (
+            {"file_prefixes": {"manifest": "m", "signature": "s"}},
+            ["--file-prefix-manifest=m", "--file-prefix-signature=s"],
+            [],
+        ),
+        ({"full_if_n_inc": 7}, ["--full-if-older-than", "4W", "--full-if-n-inc", "7"], []),
+        ({}, [], ["--full-if-n-inc", "--s3-use-server-side-encryption", "--progress", "--exclude-other-filesystems"]),
+        ({"server_side_encryption": {"mode": "AES256"}}, ["--s3-use-server-side-encryption"], ["--s3-kms-key-id"]),
+        (
+            {"server_side_encryption": {"mode": "aws:kms", "kms_key_id": "alias/x"}},
+            ["--s3-use-server-side-kms-encryption", "--s3-kms-key-id", "alias/x"],
+            ["--s3-use-server-side-encryption"],
+        ),
+        ({"verbosity": "info"}, ["--verbosity", "info"], []),
+        ({"retries": 9}, ["--num-retries", "9"], []),
+        ({"progress": True}, ["--progress"], []),
+        ({"one_file_system": True}, ["--exclude-other-filesystems"], []),
     ],
 )
 def test_options_of_the_job(changes: dict[str, Any], there: list[str], absent: list[str]) -> None:
@@ -172,3 +195,47 @@ def test_the_whole_tree(path: str | None) -> None:
 def test_no_path(path: str) -> None:
     with pytest.raises(BadInput):
         command.normal_path(path)
+
+
+def test_the_level_of_compression_goes_to_what_compresses() -> None:
+    def environment(**changes: Any) -> str | None:
+        return command.backup(job(**changes), "/run-dir", full=True, dry_run=False).environment.get(LEVEL)
+
+    def gpg_options(**changes: Any) -> str:
+        argv = command.backup(job(encryption=ENCRYPTED, **changes), "/run-dir", full=True, dry_run=False).argv
+        return next(word for word in argv if word.startswith("--gpg-options="))
+
+    assert (environment(), environment(compression_level=7)) == (None, "7")
+    assert "--compress-algo=zlib --compress-level=1" in gpg_options()
+    assert "--compress-algo=zlib --compress-level=7" in gpg_options(compression_level=7)
+    assert "--compress-algo=none" in gpg_options(compression=False, compression_level=7)
+
+
+@pytest.mark.parametrize(("concurrency", "share"), [(0, 12), (1, 12), (3, 4), (64, 1)])
+def test_uploads_share_the_rate(concurrency: int, share: int) -> None:
+    spec = command.fetch_metadata(job(limits={"upload_rate": 12}, concurrency=concurrency), "/run-dir")
+    rate = int(spec.environment["PERMAFROST_UPLOAD_RATE"])
+    assert rate * max(1, concurrency) <= 12 * 1024 * 1024
+    assert rate // 1024 // 1024 == share or concurrency == 64
+    assert spec.limits.upload_rate == 12
+
+
+def test_limits_and_names_go_to_the_container() -> None:
+    spec = command.backup(job(limits={"memory": 512}, hostname="backupname"), "/run-dir", full=True, dry_run=False)
+    assert (spec.limits.memory, spec.hostname) == (512, "backupname")
+
+
+def test_an_adopted_chain_is_seen_as_before() -> None:
+    adopt = {"archive_dir": "/opt/config", "archive_name": "ff00", "source_path": "/mnt/data"}
+    for spec in all_specs(job(adopt=adopt, state_dir="/state"))[:-1]:
+        assert spec.argv[spec.argv.index("--name") + 1] == "ff00"
+        assert command.Mount("/opt/config", command.ARCHIVE, read_only=False) in spec.mounts
+    backup = command.backup(job(adopt=adopt), "/run-dir", full=False, dry_run=False)
+    assert backup.argv[-2] == "/mnt/data"
+    assert command.Mount("/srv/data", "/mnt/data") in backup.mounts
+
+
+def test_the_archive_of_an_adopted_chain_is_not_backed_up() -> None:
+    adopt = {"archive_dir": "/srv/data/config", "archive_name": "x", "source_path": "/mnt/backup/src"}
+    argv = command.backup(job(adopt=adopt), "/run-dir", full=False, dry_run=False).argv
+    assert argv[argv.index("--exclude") + 1] == "/mnt/backup/src/config"

@@ -81,6 +81,9 @@ def test_the_longest_wait_counts_what_is_not_readable_yet() -> None:
         PlannedObject("a", 1, "GLACIER", "frozen"), PlannedObject("b", 1, "DEEP_ARCHIVE", "thawed"),
         PlannedObject("c", 1, "STANDARD", "ready"),
     ]  # fmt: skip
-    assert glacier.longest_hours("Bulk", volumes) == 12
-    assert glacier.longest_hours("Bulk", [*volumes, PlannedObject("d", 1, "DEEP_ARCHIVE", "thawing")]) == 48
-    assert glacier.longest_hours("Bulk", volumes[1:]) == 0
+    assert glacier.longest_hours({"a": "Bulk"}, volumes) == 12
+    assert glacier.longest_hours({"a": "Standard"}, volumes) == 5
+    thawing = PlannedObject("d", 1, "DEEP_ARCHIVE", "thawing")
+    assert glacier.longest_hours({"a": "Bulk"}, [*volumes, thawing]) == 48  # nobody knows with which tier
+    assert glacier.longest_hours({"a": "Bulk", "d": "Standard"}, [*volumes, thawing]) == 12
+    assert glacier.longest_hours({}, volumes[1:]) == 0

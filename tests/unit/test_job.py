@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, parse_target
+from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job, parse_target
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import NO_PREFIXES, FilePrefixes
 from unit.stage import job_params
 
 PART = st.text("abcXYZ019-_. ", min_size=1, max_size=8)
@@ -67,6 +69,26 @@ def test_no_target(target: str) -> None:
         ({"target": "s3://acme-dr/web?x"}, "holds '\\?'"), ({"target": "s3://acme-dr/a%20b"}, "holds '\\?'"),
         ({"endpoint_url": "s3.example.com"}, "is not a plain URL"),
         ({"docker_host": "tcp://h:1"}, "is not a local engine"),
+        ({"source": "/srv/\0"}, "or a NUL"), ({"region": "-x"}, "not the name of a Region"),
+        ({"region": "eu\nx = 1"}, "not the name of a Region"), ({"region": ""}, "not the name of a Region"),
+        ({"retries": 0}, "1 to"), ({"keep_logs": 0}, "1 to"), ({"full_if_n_inc": 0}, "1 to"),
+        ({"compression_level": 0}, "1 to 9"), ({"compression_level": 10}, "1 to 9"),
+        ({"extra_args": ["--volsize", "3"]}, "In its place: job.volume_size"),
+        ({"file_prefixes": {"archive": "a b"}}, r"job\.file_prefixes\.archive 'a b' holds more than"),
+        ({"file_prefixes": {"manifest": "a/"}}, r"job\.file_prefixes\.manifest"),
+        ({"file_prefixes": {"signature": "x" * 101}}, r"job\.file_prefixes\.signature"),
+        ({"adopt": {"archive_dir": "config", "archive_name": "x"}}, r"job\.adopt\.archive_dir 'config' is not an abs"),
+        ({"adopt": {"archive_dir": "/config", "archive_name": "a/b"}}, "is not the name of a directory"),
+        ({"adopt": {"archive_dir": "/config", "archive_name": ".."}}, "is not the name of a directory"),
+        ({"adopt": {"source_path": "data"}}, r"job\.adopt\.source_path 'data' is not an absolute"),
+        ({"adopt": {"source_path": "/"}}, "begin a new chain"), ({"adopt": {"source_path": "/usr"}}, "begin a new"),
+        ({"adopt": {"source_path": "/etc/"}}, "begin a new"), ({"adopt": {"source_path": "//opt"}}, "begin a new"),
+        ({"limits": {"memory": 1}}, r"job\.limits\.memory is 1"), ({"limits": {"pids": 3}}, r"job\.limits\.pids"),
+        ({"limits": {"io_weight": 1001}}, "10 to 1000"), ({"limits": {"upload_rate": 0}}, r"job\.limits\.upload_rate"),
+        ({"limits": {"cpus": 0}}, "a number above 0"), ({"limits": {"cpus": -1.0}}, "a number above 0"),
+        ({"server_side_encryption": {"mode": "AES256", "kms_key_id": "x"}}, "it would not be used"),
+        ({"server_side_encryption": {"mode": "aws:kms", "kms_key_id": ""}}, "is not the ID, ARN or alias"),
+        ({"server_side_encryption": {"mode": "aws:kms", "kms_key_id": "-x"}}, "is not the ID, ARN or alias"),
     ],
 )  # fmt: skip
 def test_refused(changes: dict[str, Any], text: str) -> None:
@@ -89,3 +111,44 @@ def test_own_places_win() -> None:
     made = job(hostname="web", temp_dir="/big", multipart_chunk_size=100, state_dir="/state/")
     assert (made.hostname, made.temp_dir, made.multipart_chunk_size) == ("web", "/big/permafrost-web01-data", 100)
     assert made.archive_dir == "/state/web01-data/archive"
+
+
+def test_a_chain_of_another_tool_is_taken_as_it_is() -> None:
+    made = job(
+        source="/srv/data",
+        hostname="backupname",
+        file_prefixes={"archive": "archive-h-", "manifest": "manifest-h-", "signature": None},
+        adopt={
+            "archive_dir": "/opt/backup//config/",
+            "archive_name": "0f" * 16,
+            "source_path": "/mnt/backup/src/data/",
+        },
+    )
+    assert (made.archive_dir, made.archive_name, made.archive) == (
+        "/opt/backup/config", "0f" * 16, "/opt/backup/config/" + "0f" * 16,
+    )  # fmt: skip
+    assert made.source_in_container == "/mnt/backup/src/data"
+    assert made.file_prefixes == FilePrefixes("archive-h-", "manifest-h-", "")
+    assert made.temp_dir == "/var/lib/permafrost/web01-data/tmp"
+    assert job(adopt={"source_path": "/mnt"}).archive_dir == job().archive_dir
+
+
+@pytest.mark.parametrize("path", ["/mnt", "/etc/nginx", "/usr/share/doc", "/optional", "/run-it", "/home"])
+def test_a_source_may_be_seen_where_it_hides_nothing(path: str) -> None:
+    assert job(adopt={"source_path": path}).source_in_container == path
+
+
+def test_without_a_group_nothing_of_it_counts() -> None:
+    made = job(file_prefixes={"archive": "", "manifest": None, "signature": None}, limits={"cpus": None})
+    assert made.file_prefixes == NO_PREFIXES
+    assert made.limits == NO_LIMITS
+    assert (made.sse, made.kms_key_id, made.rules, made.extra_args) == (None, None, (), ())
+
+
+@given(st.integers(-5, 1200), st.sampled_from(["memory", "pids", "io_weight", "upload_rate"]))
+def test_a_limit_is_taken_as_given_or_refused_with_its_range(number: int, name: str) -> None:
+    try:
+        assert getattr(job(limits={name: number}).limits, name) == number
+    except BadInput as error:
+        low, high = (int(word) for word in re.findall(r"(\d+) to (\d+)", error.what)[0])
+        assert not low <= number <= high

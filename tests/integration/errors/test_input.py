@@ -16,6 +16,12 @@ CASES: dict[str, Case] = {
         "source_missing",
         ("The source /nonexistent/source does not exist on this host.", "Mount or create the source"),
     ),
+    "source cannot be read": (
+        BACKUP,
+        job("nothing", source="/srv/" + 300 * "n"),
+        "source_missing",
+        ("cannot be read: File name too long",),
+    ),
     "source is a file": (
         BACKUP,
         lambda w: {"job": w.job("options", source=str(w.source / "part 0/data"))},

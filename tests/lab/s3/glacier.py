@@ -28,6 +28,7 @@ class Thaw:
     tier: str
     ready_at: float
     expires_at: float
+    days: int
 
     def state(self, now: float) -> str:
         """thawing, then thawed, then frozen again."""
@@ -66,13 +67,16 @@ def request(storage_class: str, thaw: Thaw | None, tier: str, days: int, now: fl
         return Refusal(400, "InvalidArgument", "Retrieval option is not supported by this storage class")
     current = state(storage_class, thaw, now)
     if thaw and current == "thawed":
-        return 200, Thaw(thaw.tier, thaw.ready_at, expiry(now, days))
+        return 200, Thaw(thaw.tier, thaw.ready_at, expiry(now, days), days)
     ready_at = now + THAW_SECONDS[storage_class, tier]
     if thaw and current == "thawing":
-        if TIERS.index(tier) >= TIERS.index(thaw.tier):
+        # An upgrade "must not change any other parameters, such as the Days request element" (S3 User Guide, "Upgrading
+        # the speed of an in-progress restore"). How S3 answers one that does is not documented; a refusal is the
+        # stricter reading.
+        if TIERS.index(tier) >= TIERS.index(thaw.tier) or days != thaw.days:
             return Refusal(409, "RestoreAlreadyInProgress", "Object restore is already in progress")
         ready_at = min(ready_at, thaw.ready_at)  # an upgrade late in a slow thaw does not lengthen it
-    return 202, Thaw(tier, ready_at, expiry(ready_at, days))
+    return 202, Thaw(tier, ready_at, expiry(ready_at, days), days)
 
 
 def restore_header(thaw: Thaw | None, now: float) -> str | None:

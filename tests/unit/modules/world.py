@@ -38,7 +38,7 @@ class World:
     objects: dict[str, S3Object] = field(default_factory=dict)
     specs: list[ContainerSpec] = field(default_factory=list)
     thawed: list[tuple[str, str, int]] = field(default_factory=list)
-    thaw_replies: dict[str, str | PermafrostError] = field(default_factory=dict)
+    thaw_replies: dict[str, Any] = field(default_factory=dict)
     on_list: Callable[[int], None] = lambda _times: None
     lists: list[str] = field(default_factory=list)
 
@@ -144,6 +144,9 @@ class FakeBucket:
             raise self.world.fails["list"]
         return {key: one for key, one in self.world.objects.items() if key.startswith(prefix)}
 
+    def objects(self, prefix: str) -> Iterator[S3Object]:
+        yield from self.list(prefix).values()
+
     def read(self, key: str) -> bytes:
         assert key in self.world.objects
         return b"encrypted"
@@ -151,6 +154,8 @@ class FakeBucket:
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         self.world.thawed.append((key, tier, days))
         reply = self.world.thaw_replies.get(key, "accepted")
+        if isinstance(reply, list):  # one after the other
+            reply = reply.pop(0)
         if isinstance(reply, PermafrostError):
             raise reply
         return reply
