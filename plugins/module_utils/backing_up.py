@@ -55,7 +55,11 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     except PermafrostError as error:
         host.write_record(job, "last_run", _failed(error, begun))
         raise
-    record = {**_record(finished, None), "source_files": run.statistics.get("source_files")}
+    record = {
+        **_record(finished, None),
+        "source_files": run.statistics.get("source_files"),
+        "sign_key": job.encryption.sign_key,
+    }
     host.write_record(job, "last_run", record)
     host.write_record(job, "last_success", record)
     return result
@@ -113,11 +117,27 @@ def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> 
     """Other secrets than those of the newest chain begin a new one when a full was asked for, and never else."""
     try:
         archive.check_encryption(listing)
+        if archive.collection(listing).chains:
+            _check_signer(archive.job)
     except (KeysChanged, WrongPassphrase):
         if not full:
             raise
         return True
     return False
+
+
+def _check_signer(job: Job) -> None:
+    """Who signed is inside the encryption, so only a host that remembers its last success can tell."""
+    last, now = host.read_record(job, "last_success") or {}, job.encryption.sign_key
+    before = last.get("sign_key", now)
+    if before != now:
+        raise KeysChanged(
+            f"The last backup was signed {_by(before)}, and with job.encryption this one would be signed {_by(now)}."
+        )
+
+
+def _by(signer: str | None) -> str:
+    return f"by {signer}" if signer else "by nobody"
 
 
 def _require_source(source: Path) -> None:

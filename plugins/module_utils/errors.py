@@ -304,9 +304,7 @@ class PlanDisagrees(PermafrostError):
 
 class KeysChanged(PermafrostError):
     cause = "keys_changed"
-    meaning = (
-        "A chain has the same keys or the same passphrase from its full on, or none opens it. Nothing was started."
-    )
+    meaning = "A chain has the same keys or passphrase, and the same signer, from its full on. Nothing was started."
     next_step = (
         "Give the keys or the passphrase that the chain was made with. To begin a new chain with new ones on purpose, "
         "run duplicity_backup with full: true."
@@ -325,7 +323,10 @@ class SecretKeyMissing(PermafrostError):
 class SecretKeyMismatch(PermafrostError):
     cause = "secret_key_mismatch"
     meaning = "What is in the bucket is encrypted for other keys than job.encryption.secret_keys. Nothing was written."
-    next_step = "Give the secret key of the chain; those of several chains may stand one after the other."
+    next_step = (
+        "Give the secret key of the chain; those of several chains may stand one after the other. A host that lost its "
+        "archive directory and shall not have it makes a new chain: duplicity_backup with full: true."
+    )
 
 
 class WrongKeyPassphrase(PermafrostError):

@@ -26,7 +26,7 @@ options:
   full:
     description:
       - Start a new chain, whatever the age of the last full is.
-      - Only then may its keys or its passphrase differ from those of the newest chain. The old chain stays, and needs
+      - Only then may its keys, its signer or its passphrase differ from those of the newest chain. The old chain stays, and needs
         its own for a restore.
     type: bool
     default: false
@@ -83,7 +83,7 @@ resumed:
   type: bool
   sample: false
 new_secrets:
-  description: Whether this run began a chain with other keys or another passphrase than the newest chain before it.
+  description: Whether this run began a chain with other keys, another signer or another passphrase than the newest chain.
   returned: when duplicity ran to its end
   type: bool
   sample: false

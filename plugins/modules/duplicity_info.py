@@ -119,10 +119,16 @@ last_run:
   type: dict
   sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
 last_success:
-  description: The same of the last backup that counts as a success.
+  description: The same of the last backup that counts as a success, how many files it had, and who signed it.
   returned: success
   type: dict
-  sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
+  sample:
+    started: "2026-11-01T02:00:00Z"
+    finished: "2026-11-01T02:01:00Z"
+    exit_code: 0
+    cause: null
+    source_files: 1200
+    sign_key: null
 files:
   description: Files that match, with path relative to the source, mtime in UTC, and type.
   returned: when O(files=true)
