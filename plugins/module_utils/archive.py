@@ -17,6 +17,7 @@ from pathlib import Path
 from ansible_collections.permafrost.backup.plugins.module_utils import (
     command,
     diagnosis,
+    differences,
     glacier,
     host,
     log,
@@ -94,6 +95,16 @@ class Archive:
         if finished.exit_code:
             raise self.failure(finished, run, time)
         return finished, run
+
+    def verify(
+        self, spec: command.ContainerSpec, before: Callable[[], None], path: str, time: datetime
+    ) -> tuple[Finished, log.Run, differences.Verified]:
+        """Run a verify to its end. duplicity ends with 1 for differences, and for a volume that is not there."""
+        finished, run = self.run(spec, before)
+        found = differences.summarize(self._events(finished), path)
+        if finished.exit_code not in (0, 1) or run.errors or found.compared is None:
+            raise self.failure(finished, run, time)
+        return finished, run, found
 
     def failure(self, finished: Finished, run: log.Run, time: datetime | None = None) -> PermafrostError:
         """The error of a failed run on the chain at ``time``, or on the newest.
@@ -263,7 +274,11 @@ class Archive:
             return
         wanted = os.fsencode(path)
         if not any(found.path == wanted for found in self.files(time)):
-            raise PathNotInBackup(f"'{path}' is not in the backup of {time:%Y-%m-%dT%H:%M:%SZ}.", path=path)
+            raise self.path_not_there(path, time)
+
+    def path_not_there(self, path: str, time: datetime) -> PathNotInBackup:
+        """What is said of a path that the backup at ``time`` lacks."""
+        return PathNotInBackup(f"'{path}' is not in the backup of {time:%Y-%m-%dT%H:%M:%SZ}.", path=path)
 
     def files(self, time: datetime) -> Iterator[log.ListedFile]:
         """The files of the backup at ``time``, one at a time."""

@@ -43,7 +43,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     archive = Archive(job)
     if check_mode:
         finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
-        return _predicted(archive, finished, run, _facts(archive, spec, finished, run))
+        return _with_diff(_predicted(archive, finished, run, _facts(archive, spec, finished, run)))
     begun = datetime.now(timezone.utc)
     try:
         with _watching(job) as survey:
@@ -62,7 +62,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     host.write_record(job, "last_run", record)
     host.write_record(job, "last_success", record)
-    return result
+    return _with_diff(result)
 
 
 @contextmanager
@@ -82,6 +82,7 @@ def _watching(job: Job) -> Iterator[Survey]:
 
 def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey, result: dict[str, Any]) -> None:
     """Fill the result, and raise what makes the run a failure."""
+    result["log_file"] = host.named_log(archive.job, "backup", finished.started)
     try:
         result.update(_outcome(archive, finished, run))
         result["not_preserved"] = survey.result()
@@ -98,7 +99,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
 def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
-    _require_source(Path(str(job.source)))
+    require_source(job)
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -106,7 +107,7 @@ def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
         archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
     archive.new_secrets = _new_secrets(archive, listing, full)
-    _write_lists(job, "check" if check_mode else "backup")
+    write_lists(job, "check" if check_mode else "backup")
     if not check_mode:
         archive.forget_finished_parts(sets)
         resuming.forget_other_secrets(job, archive.new_secrets)
@@ -140,7 +141,9 @@ def _by(signer: str | None) -> str:
     return f"by {signer}" if signer else "by nobody"
 
 
-def _require_source(source: Path) -> None:
+def require_source(job: Job) -> None:
+    """Raise SourceMissing, or BadInput for a source that is no directory."""
+    source = Path(str(job.source))
     try:
         if not source.exists():
             raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
@@ -161,14 +164,15 @@ def _check_clock(sets: list[BackupSet]) -> None:
         )
 
 
-def _write_lists(job: Job, verb: str) -> None:
-    """The lists of job.selection, as the container is to read them."""
+def write_lists(job: Job, verb: str, path: str = "") -> None:
+    """The lists of job.selection, as the container is to read them; with ``path``, what concerns it."""
+    source, place = str(job.source), job.source_in_container
     lists = {}
     for number, rule in enumerate(job.rules):
         if rule.is_list:
-            lists[number] = selection.read_list(rule, _read_list(rule.value), str(job.source), job.source_in_container)
-            place = Path(host.run_dir(job, verb), selection.list_name(number))
-            place.write_text(selection.list_file(lists[number]), encoding="utf-8")
+            lists[number] = selection.read_list(rule, _read_list(rule.value), source, place)
+            text = selection.list_file(lists[number], f"{place}/{path}" if path else "")
+            Path(host.run_dir(job, verb), selection.list_name(number)).write_text(text, encoding="utf-8")
     selection.check_last(job.rules, lists)
 
 
@@ -189,13 +193,19 @@ def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, ru
         "new_secrets": archive.new_secrets,
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
-        "log_file": host.named_log(job, spec.verb, finished.started),
-        "unreadable": _unreadable(job, run),
+        "unreadable": unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
     }
     if finished.previous:
         result["previous_run"] = finished.previous
+    return result
+
+
+def _with_diff(result: dict[str, Any]) -> dict[str, Any]:
+    """What the bucket gains, for --diff: a backup only ever adds a set."""
+    gained = {name: result["statistics"].get(name, 0) for name in ("new_files", "changed_files", "deleted_files")}
+    result["diff"] = {"before": {}, "after": {"set": result["action"], **gained} if result["changed"] else {}}
     return result
 
 
@@ -231,7 +241,7 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
     return {"action": newest.kind, "changed": True, "set": set_facts(newest, listing)}
 
 
-def _unreadable(job: Job, run: log.Run) -> list[str]:
+def unreadable(job: Job, run: log.Run) -> list[str]:
     """Names relative to the source: duplicity's are, or begin with the source's place in the container."""
     place = f"{job.source_in_container}/"
     return [log.shown(name[len(place) :] if name.startswith(place) else name) for name in run.unreadable]
@@ -239,7 +249,7 @@ def _unreadable(job: Job, run: log.Run) -> list[str]:
 
 def _judge(job: Job, run: log.Run) -> None:
     if run.unreadable_count and job.on_unreadable == "fail":
-        named = _unreadable(job, run)[:5]
+        named = unreadable(job, run)[:5]
         more = run.unreadable_count - len(named)
         raise SourceUnreadable(
             f"{run.unreadable_count} files or directories of the source could not be read: "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ansible_collections.permafrost.backup.plugins.module_utils import credentials as aws
-from ansible_collections.permafrost.backup.plugins.module_utils import log, selection
+from ansible_collections.permafrost.backup.plugins.module_utils import globs, log, selection
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job, Limits
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import path_index
@@ -30,11 +30,13 @@ CA_BUNDLE = "/permafrost/ca.pem"
 # The keyring of a run with secret keys: below the run's secrets on the host, and the only place there to write to.
 KEYRING = "/permafrost/keyring"
 KEYRING_DIR = "keyring"
+_GPG = ("gpg", "--batch", "--quiet")
 _PUBLIC_KEYS, _SECRET_KEYS = "public-keys", "secret-keys"
 # gpg-agent protects a key anew when it is first used, and takes seconds to measure how slow it can be. The passphrase
 # lies beside this keyring.
 _AGENT_CONF = b"s2k-count 65536\n"
 LOG_FILE = log.FILE_NAME
+STATUS_FILE = "gpg.status"
 # Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
 SECRET_HOMES = ("/run/permafrost", "/dev/shm/permafrost")
 
@@ -137,21 +139,23 @@ def _kind(job: Job, full: bool) -> list[str]:
     return ["backup", "--full-if-older-than", job.full_if_older_than, *after]
 
 
-def _selected(job: Job, source: str) -> list[str]:
-    """What is left out: our own places first, which no rule brings back."""
+def _selected(job: Job, source: str, path: str = "") -> list[str]:
+    """What is left out of the source, or of a path in it: our own places first, which no rule brings back."""
+    top = f"{job.source_in_container}/{path}" if path else ""
     return [
-        *_own_places(job, source.rstrip("/")),
+        *_own_places(job, source.rstrip("/"), top),
         *(["--exclude-other-filesystems"] if job.one_file_system else []),
-        *selection.argv(job.rules, source, job.source_in_container, RUN),
+        *selection.argv(job.rules, source, job.source_in_container, RUN, top),
     ]
 
 
-def _own_places(job: Job, source: str) -> list[str]:
+def _own_places(job: Job, source: str, top: str) -> list[str]:
     """Exclude what is below the source and must not be in a backup of it: secrets, the archive, the kernel's trees."""
     kernel = ["/proc", "/sys"] if not source else []
     places = [*SECRET_HOMES, job.state_dir, job.archive_dir, job.temp_dir, *kernel]
     inside = dict.fromkeys(place[len(source) :] for place in places if place.startswith(f"{source}/"))
-    return [word for place in inside for word in ("--exclude", selection.literal(job.source_in_container + place))]
+    patterns = [selection.literal(job.source_in_container + place) for place in inside]
+    return [word for one in patterns if globs.concerns(one, top) for word in ("--exclude", one)]
 
 
 def fetch_metadata(job: Job, run_dir: str, *, time: datetime | None = None) -> ContainerSpec:
@@ -188,10 +192,33 @@ def restore(job: Job, run_dir: str, *, path: str, time: datetime, into: str) -> 
     return _spec(job, "restore", run_dir, argv, mounts=mounts, capabilities=_CAPS_WRITE)
 
 
+def verify(job: Job, run_dir: str, *, path: str, time: datetime, compare_data: bool) -> ContainerSpec:
+    """Read every volume that ``path`` needs, and with ``compare_data`` compare what they hold with the source."""
+    if job.source is None:
+        raise BadInput("job.source is missing: there is nothing to compare the backup with.")
+    job.encryption.require_for_restore()
+    argv = [
+        "verify",
+        *(["--compare-data"] if compare_data else []),
+        *_common(job),
+        *_selection(path, time),
+        *_selected(job, job.source, path),
+        job.url,
+        f"{job.source_in_container}/{path}" if path else job.source_in_container,
+    ]
+    return _spec(job, "verify", run_dir, argv, mounts=[Mount(job.source, job.source_in_container)])
+
+
 def open_manifest(job: Job, run_dir: str, manifest: str) -> ContainerSpec:
     """gpg on a copy of a manifest (below ``run_dir``): what the job has opens it, or this run must not start."""
-    argv = ["gpg", *_gpg(job), "--batch", "--quiet", "--output", "/dev/null", "--decrypt", f"{RUN}/{manifest}"]
+    argv = [*_GPG, *_gpg(job), "--output", "/dev/null", "--decrypt", f"{RUN}/{manifest}"]
     return _spec(job, "passphrase", run_dir, argv, program="gpg")
+
+
+def open_manifests(job: Job, run_dir: str, manifests: list[str]) -> ContainerSpec:
+    """gpg on copies of manifests (``X.gpg`` below ``run_dir``): leaves ``X`` for each, and says in STATUS_FILE how."""
+    argv = ["--status-file", f"{RUN}/{STATUS_FILE}", "--multifile", "--decrypt", *(f"{RUN}/{one}" for one in manifests)]
+    return _spec(job, "manifests", run_dir, [*_GPG, *_gpg(job), *argv], program="gpg")
 
 
 def import_keys(spec: ContainerSpec) -> ContainerSpec:
@@ -201,7 +228,7 @@ def import_keys(spec: ContainerSpec) -> ContainerSpec:
     """
     mounts = tuple(one for one in spec.mounts if one.target == ARCHIVE)
     files = [f"{SECRETS}/{name}" for name in (_PUBLIC_KEYS, _SECRET_KEYS) if name in spec.secrets]
-    argv = ("gpg", "--batch", "--quiet", "--import", *files)
+    argv = (*_GPG, "--import", *files)
     return replace(spec, verb="keys", argv=argv, network="none", mounts=mounts, capabilities=(), limits=NO_LIMITS)
 
 

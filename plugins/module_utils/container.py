@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run one argv in the image, through the Docker SDK: start, attach, collect, stop.
 
-I/O. A backup or a restore outlives its caller: the container has a fixed name and labels and is not removed by the
-engine, so the next task of the same verb finds it. All other verbs only read and are short: their tasks hold the job's
-lock to the end, so that a container of such a verb without a task is known to be a killed task's, and is removed.
+I/O. A backup, a restore or a verify outlives its caller: the container has a fixed name and labels and is not removed
+by the engine, so the next task of the same verb finds it. All other verbs only read and are short: their tasks hold the
+job's lock to the end, so that a container of such a verb without a task is known to be a killed task's, and is removed.
 Never two containers of one job at once.
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils import host, placing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     ARCHIVE,
     KEYRING,
@@ -42,7 +42,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, Limits
 
-LASTING = ("backup", "restore")
+LASTING = ("backup", "restore", "verify")
 # Once duplicity gets SIGTERM through the init it ends at once; the rest is for a slow disk.
 _STOP_SECONDS = 30
 _API_TIMEOUT = 120
@@ -126,7 +126,7 @@ class Engine:
             return self._joinable(self._look(spec), spec)
 
     def refuse_others(self, spec: ContainerSpec) -> None:
-        """Raise Busy when a backup or a restore of the job runs that is not this verb's."""
+        """Raise Busy when a backup, a restore or a verify of the job runs that is not this verb's."""
         with self._explained(spec), host.locked(self._job, spec.verb):
             self._look(spec)
 
@@ -166,7 +166,7 @@ class Engine:
             staged = staged or (verb == "restore" and (alive or _ended_well(found)))
         host.remove_stale_secrets(self._job, running)
         if not staged and spec.verb != "restore":
-            host.clear_stage(self._job)
+            placing.clear(self._job)
         return own
 
     def _of_job(self, job: str) -> Iterator[dict[str, Any]]:

@@ -123,7 +123,7 @@ class ClockBehind(PermafrostError):
 
 class SourceMissing(PermafrostError):
     cause = "source_missing"
-    meaning = "Nothing was backed up: an empty backup of a source that is not mounted would look like a success."
+    meaning = "Nothing was started: a source that is not mounted would look like one without files."
     next_step = "Mount or create the source, or correct job.source."
 
 
@@ -281,7 +281,9 @@ class DamagedVolume(PermafrostError):
 class DestinationNotEmpty(PermafrostError):
     cause = "destination_not_empty"
     meaning = "A restore never mixes with files that are already there. Nothing was changed."
-    next_step = "Give a destination that is new or an empty directory."
+    next_step = (
+        "Give a destination that is new or an empty directory, or use force: check mode with --diff shows the loss."
+    )
 
 
 class RestoreIncomplete(PermafrostError):
@@ -300,6 +302,64 @@ class PlanDisagrees(PermafrostError):
     cause = "plan_disagrees"
     meaning = "The manifests and duplicity's own dry run name different volumes. Nothing was requested or restored."
     next_step = "Restore the whole set without a path, and report this with the manifests."
+
+
+class CopiesExpire(PermafrostError):
+    cause = "copies_expire"
+    meaning = "A restore whose thawed copies end before it does fails in the middle. Nothing was restored."
+    next_step = "Let them stay longer: glacier_restore with extend and more days. Or correct expected_rate."
+
+
+class DestinationSpace(PermafrostError):
+    cause = "destination_space"
+    meaning = "A restore is built beside what is at the destination already. Nothing was put in place."
+    next_step = "Free space there, or give a destination on a larger file system."
+
+
+class NotInPlace(PermafrostError):
+    cause = "not_in_place"
+    meaning = "All was restored, but it could not be moved to the destination, which is as it was."
+    next_step = "Mend what the message names, and run again."
+
+
+class ReplacementInterrupted(PermafrostError):
+    cause = "replacement_interrupted"
+    meaning = "Both trees are complete, and nothing was lost. Backups go on; restores of this job wait for a decision."
+    next_step = "Move away what came to the destination meanwhile and run again: the restored tree moves in."
+
+
+class ForeignChains(PermafrostError):
+    cause = "foreign_chains"
+    meaning = (
+        "More than one job seems to write below this key prefix, so what may go cannot be told. Nothing was deleted."
+    )
+    next_step = (
+        "Give each job a key prefix of its own in job.target, correct job.hostname, or move the other sets away."
+    )
+
+
+class LastChain(PermafrostError):
+    cause = "last_chain"
+    meaning = "No chain that can be restored would be left as it is. Nothing was deleted."
+    next_step = "Make a new full first. To delete the last chain on purpose, say delete_last_chain: true."
+
+
+class CleanupIncomplete(PermafrostError):
+    cause = "cleanup_incomplete"
+    meaning = "The cleanup stopped there. A half-deleted set has no manifest, so no restore uses it."
+    next_step = "Correct what S3 complains of and run the same task again: it goes on where it stopped."
+
+
+class VerifyDiffers(PermafrostError):
+    cause = "verify_differs"
+    meaning = "Every volume was read and is whole. Files were changed since that backup, or are not what was stored."
+    next_step = "Look at the differences in the result. If they are not your changes, restore the files and compare."
+
+
+class IntegrityFailed(PermafrostError):
+    cause = "integrity_failed"
+    meaning = "Complete sets are damaged: restores of them, or of what builds on them, may fail. Nothing was changed."
+    next_step = "Restore older versions of the objects, or make a new full (duplicity_backup with full)."
 
 
 class KeysChanged(PermafrostError):

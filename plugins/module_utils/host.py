@@ -3,7 +3,7 @@
 """The job's directories on the host: lock, archive, run logs, temporary space, secrets on a tmpfs, records.
 
 I/O. Everything lies below ``<state_dir>/<job>`` (0700, root) but for secrets, which never touch a disk, and the staging
-directory of a restore, which must be on the file system of its destination.
+directory of a restore, which must be on the file system of its destination (placing.py).
 """
 
 from __future__ import annotations
@@ -89,14 +89,14 @@ def run_dir(job: Job, verb: str) -> str:
 
 def prepare(job: Job, verb: str) -> None:
     """Fresh run and temporary directories, and the archive directory. Call under the lock, with nothing running."""
-    _refuse_foreign(job)
+    refuse_foreign(job)
     for path in (run_dir(job, verb), job.temp_dir):
         shutil.rmtree(path, ignore_errors=True)
     for path in (run_dir(job, verb), job.temp_dir, job.archive_dir):
         make_private(path)
 
 
-def _refuse_foreign(job: Job) -> None:
+def refuse_foreign(job: Job) -> None:
     """Raise LockHeld when a duplicity that is not ours works in the archive directory.
 
     To be known before ours starts: one that does not get the lock deletes the lock file, and the next one gets in.
@@ -163,28 +163,6 @@ def _kept(job: Job, verb: str, container: str) -> Path:
     return Path(f"{run_dir(job, verb)}.{container[:12]}")
 
 
-# --- the staging directory of a restore -----------------------------------------------------------------------------
-
-
-def stage(job: Job, place: Path) -> None:
-    """Make an empty staging directory, and remember it in case that the task is killed. Call under the lock."""
-    clear_stage(job)
-    shutil.rmtree(place, ignore_errors=True)
-    write_record(job, "staging", {"path": str(place)})
-    try:
-        place.mkdir(mode=0o700)
-    except OSError as error:
-        raise BadInput(f"The directory {place} cannot be made: {error.strerror}.") from error
-
-
-def clear_stage(job: Job, only: Path | None = None) -> None:
-    """Remove what a restore left in its staging directory. Call under the lock, with no restore running."""
-    record = read_record(job, "staging")
-    if record and only in (None, Path(record["path"])):
-        shutil.rmtree(record["path"], ignore_errors=True)
-        Path(job.state_dir, "staging.json").unlink()
-
-
 # --- secrets --------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +219,24 @@ def remove_stale_secrets(job: Job, running: set[str]) -> None:
 # --- records --------------------------------------------------------------------------------------------------------
 
 
+def local_manifest(job: Job, name: str) -> bytes | None:
+    """A plain manifest of the archive directory, by its file name without the job's prefix; None without one."""
+    try:
+        return _manifest(job, name).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def manifest_lines(job: Job, name: str) -> Iterator[bytes]:
+    """The same line by line: it may name a million files."""
+    with _manifest(job, name).open("rb") as lines:
+        yield from lines
+
+
+def _manifest(job: Job, name: str) -> Path:
+    return Path(job.archive, job.file_prefixes.manifest + name)
+
+
 def local_manifests(job: Job) -> dict[str, bytes]:
     """The plain manifests of the archive directory, by file name without the job's prefix; without their file lists."""
     return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest")}
@@ -248,7 +244,17 @@ def local_manifests(job: Job) -> dict[str, bytes]:
 
 def forget_manifest(job: Job, name: str) -> None:
     """Take a local copy of a manifest away; the one in the bucket stays."""
-    Path(job.archive, job.file_prefixes.manifest + name).unlink(missing_ok=True)
+    _manifest(job, name).unlink(missing_ok=True)
+
+
+def has_archive(job: Job) -> bool:
+    """Whether this host has the job's archive directory. Who may not look must not take it for absent."""
+    try:
+        return stat.S_ISDIR(Path(job.archive).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"The directory {job.archive} cannot be looked at: {error.strerror}.") from error
 
 
 def partial_manifests(job: Job) -> dict[str, bytes]:
@@ -303,3 +309,8 @@ def read_record(job: Job, name: str) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return record
+
+
+def forget_record(job: Job, name: str) -> None:
+    """Take the record away; without one it does nothing."""
+    Path(job.state_dir, f"{name}.json").unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The verb of duplicity_info: chains, sets, sizes, missing volumes, interrupted sets, files."""
+"""The verb of duplicity_info: chains, sets, sizes, ages, missing volumes, interrupted sets, files, changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import ManifestUnreadable, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, missing_volumes
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
@@ -37,16 +37,24 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "last_run": host.read_record(job, "last_run"),
         "last_success": host.read_record(job, "last_success"),
     }
+    result.update(_ages(found, result["last_success"], now))
     if params["files"]:
         chosen = manifest.sets_at(found, at)[-1].end
         result["files_time"] = to_w3(chosen)
         result.update(_files(archive, chosen, params["pattern"], params["limit"]))
+    if params["changes"]:
+        chain = manifest.sets_at(found, moment(params["changes"], now))
+        if chain[0].end in refused:
+            raise refused[chain[0].end]
+        one = chain[-1]
+        result.update(changes_time=to_w3(one.end), changes_kind=one.kind)
+        result.update(_changes(job, one, params["pattern"], params["limit"]))
     return result
 
 
 def _manifests(
     archive: Archive, found: manifest.Collection
-) -> tuple[dict[str, list[manifest.Volume]], dict[datetime, str]]:
+) -> tuple[dict[str, list[manifest.Volume]], dict[datetime, PermafrostError]]:
     """The manifests of all chains, and by its start why a chain's cannot be opened: its secrets may be older ones.
 
     Raises when that goes for all chains.
@@ -60,7 +68,45 @@ def _manifests(
             refused[chain.start] = error
     if refused and not read:
         raise refused[max(refused)]
-    return read, {start: error.what for start, error in refused.items()}
+    return read, refused
+
+
+def _ages(found: manifest.Collection, success: dict[str, Any] | None, now: datetime) -> dict[str, int | None]:
+    """How old the newest full is, and the last success that this host knows of; None where there is none."""
+    full = max((chain.start for chain in found.chains), default=None)
+    ended = moment(success["finished"], now) if success else None
+    return {
+        "last_full_age_seconds": None if full is None else int((now - full).total_seconds()),
+        "last_success_age_seconds": None if ended is None else int((now - ended).total_seconds()),
+    }
+
+
+def _changes(job: Job, one: manifest.BackupSet, pattern: str, limit: int) -> dict[str, Any]:
+    """What a set's manifest says that was new, changed or deleted; counts are exact, names stop at ``limit``."""
+    changes: list[dict[str, str]] = []
+    counts = {"new": 0, "changed": 0, "deleted": 0}
+    announced: int | None = None
+    matched = 0
+    for found in manifest.changes(host.manifest_lines(job, one.manifest_stem)):
+        if not isinstance(found, manifest.Change):
+            announced = found
+            continue
+        counts[found.kind] += 1
+        name = _shown(found.path)
+        if fnmatch.fnmatchcase(name, pattern):
+            matched += 1
+            if len(changes) < limit:
+                changes.append({"path": name, "kind": found.kind})
+    if announced is None:
+        return dict.fromkeys(("changes", "change_counts", "changes_matched_count"))
+    if sum(counts.values()) != announced:
+        what = f"{one.manifest_stem} lists {sum(counts.values())} of {announced} files."
+        raise ManifestUnreadable(what, manifests=[one.manifest_stem])
+    return {"changes": changes, "change_counts": counts, "changes_matched_count": matched}
+
+
+def _shown(path: bytes) -> str:
+    return log.shown(path.decode("utf-8", "surrogateescape"))
 
 
 def set_facts(one: manifest.BackupSet, listing: dict[str, S3Object]) -> dict[str, Any]:
@@ -78,7 +124,7 @@ def set_facts(one: manifest.BackupSet, listing: dict[str, S3Object]) -> dict[str
 def _chain_facts(
     chain: manifest.Chain,
     manifests: dict[str, list[manifest.Volume]],
-    refused: dict[datetime, str],
+    refused: dict[datetime, PermafrostError],
     listing: dict[str, S3Object],
 ) -> dict[str, Any]:
     sets: list[dict[str, Any]] = []
@@ -96,7 +142,7 @@ def _chain_facts(
         "end": to_w3(chain.end),
         "sets": sets,
         "missing_count": None if chain.start in refused else sum(len(one["missing"]) for one in sets),
-        "unreadable": refused.get(chain.start),
+        "unreadable": refused[chain.start].what if chain.start in refused else None,
     }
 
 
@@ -114,7 +160,7 @@ def _files(archive: Archive, time: datetime, pattern: str, limit: int) -> dict[s
     count = matched = 0
     for found in archive.files(time):
         count += 1
-        name = log.shown(found.path.decode("utf-8", "surrogateescape"))
+        name = _shown(found.path)
         if fnmatch.fnmatchcase(name, pattern):
             matched += 1
             if len(files) < limit:

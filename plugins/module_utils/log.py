@@ -125,6 +125,7 @@ class Run:
     unreadable: list[str] = field(default_factory=list)
     unreadable_count: int = 0
     failed_paths: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # what was said of them
     required_volumes: list[str] | None = None
     statistics: dict[str, int] = field(default_factory=dict)
     elapsed_seconds: float = 0.0
@@ -179,14 +180,15 @@ def _warning(run: Run, event: Event) -> None:
     unreadable = _UNREADABLE.match(event.text) if event.code == WARN_GENERIC else None
     if event.code in WARN_UNREADABLE or unreadable:
         run.unreadable_count += 1
-        _keep(run.unreadable, _bytes_of(unreadable[1]) if unreadable else _name(event))
+        _keep(run.unreadable, bytes_of(unreadable[1]) if unreadable else _name(event))
     elif event.code in WARN_FAILED:
         _keep(run.failed_paths, _name(event))
+        _keep(run.failures, event.text)
     elif not event.text.startswith(_HARMLESS):
         _keep(run.warnings, event.text)
 
 
-def _bytes_of(text: str) -> str:
+def bytes_of(text: str) -> str:
     """Bytes that are not UTF-8 as Python's surrogates again: the image's log writes those as ``\\udcHH``."""
     return re.sub(r"\\udc([89a-f][0-9a-f])", lambda match: chr(0xDC00 + int(match[1], 16)), text)
 

@@ -9,7 +9,7 @@ Pure. Formats and rules are those of duplicity 3.2 (file_naming.py, manifest.py)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -129,11 +129,17 @@ def parse_manifest(content: bytes) -> list[Volume]:
     """
     volumes: dict[int, Volume] = {}
     latest = 0
-    for block in re.split(rb"(?m)^(?=Volume \d+:)", content)[1:]:
+    for block in re.split(rb"(?m)^(?=Volume \d+:)", _without_files(content))[1:]:
         volume = _parse_volume(block)
         volumes[volume.number] = volume
         latest = volume.number
     return [volumes[number] for number in sorted(volumes) if number <= latest]
+
+
+def _without_files(content: bytes) -> bytes:
+    """A manifest without the list of files behind its volumes, which may be a million names."""
+    at = content.find(b"\nFilelist ")
+    return content if at < 0 or content.find(b"\nVolume ", at) >= 0 else content[: at + 1]
 
 
 def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume] | None:
@@ -311,3 +317,44 @@ def needed_volumes(
                 name = backup_set.volumes.get(volume.number)
                 needed.append(NeededVolume(backup_set.end, volume.number, name, volume.sha1, described))
     return needed
+
+
+@dataclass(frozen=True)
+class Change:
+    """A regular file that a set stored or noted: path relative to the source, and new, changed or deleted."""
+
+    path: bytes
+    kind: str
+
+
+_FILELIST = re.compile(rb"Filelist (\d+)\s*\Z")
+_CHANGE = re.compile(rb" {4}(new|changed|deleted) +(\S+)\n")
+
+
+def changes(lines: Iterable[bytes]) -> Iterator[Change | int]:
+    """The list of files in a manifest: first their number, then each. Without such a list, nothing.
+
+    One at a time, so that a million files need no memory. duplicity lists regular files only.
+    """
+    inside = False
+    for line in lines:
+        head = None if inside else _FILELIST.match(line)
+        if head:
+            inside = True
+            yield int(head[1])
+        elif inside:
+            match = _CHANGE.match(line)
+            if not match:
+                return
+            yield Change(unquote(match[2]), match[1].decode())
+
+
+def listed_files(content: bytes) -> tuple[int | None, int]:
+    """How many files a manifest says that it lists (None without a list), and how many there are."""
+    announced, found = None, 0
+    for one in changes(match[0] for match in re.finditer(rb"[^\n]*\n?", content)):
+        if isinstance(one, Change):
+            found += 1
+        else:
+            announced = one
+    return announced, found

@@ -1,22 +1,34 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The verb of duplicity_restore: plan, preflight, restore beside the destination, move into place."""
+"""The verb of duplicity_restore: preflight, restore beside the destination, move into place; and the plan of it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, log
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    comparison,
+    destination,
+    estimate,
+    glacier,
+    host,
+    log,
+    mounts,
+    placing,
+    tree,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,
+    DestinationSpace,
     PermafrostError,
     RestoreIncomplete,
     VolumesFrozen,
@@ -40,120 +52,244 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path, "warnings": warnings}
 
 
+@dataclass(frozen=True)
+class _Order:
+    """What a task wants. ``time`` is that of the set once it is known."""
+
+    job: Job
+    path: str
+    time: datetime
+    dest: Path
+    force: bool
+    rate: float
+
+    @property
+    def staging(self) -> Path:
+        return placing.staging_of(self.job, self.dest)
+
+    @property
+    def spec(self) -> command.ContainerSpec:
+        run_dir = host.run_dir(self.job, "restore")
+        return command.restore(self.job, run_dir, path=self.path, time=self.time, into=str(self.staging))
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        """All that decides what a restore brings: two of equal wishes bring the same."""
+        job = self.job
+        prefixes = job.file_prefixes
+        return {
+            "target": job.url,
+            "endpoint_url": job.endpoint_url,
+            "file_prefixes": [prefixes.volume, prefixes.manifest, prefixes.signature],
+            "extra_args": list(job.extra_args),
+            "path": self.path,
+            "time": to_w3(self.time),
+        }
+
+
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Restore a path, or everything, as it was. Nothing is in place before all of it is."""
-    job = Job.from_params(params["job"])
-    at = moment(params["time"], datetime.now(timezone.utc))
-    path = command.normal_path(params["path"])
-    dest = Path(_destination(params["dest"]))
-    _require_free(dest)
-    archive = Archive(job)
-    staging = dest.parent / f".{dest.name}.{job.name}.permafrost-restore"
-
-    def restore_of(time: datetime) -> command.ContainerSpec:
-        return command.restore(job, host.run_dir(job, "restore"), path=path, time=time, into=str(staging))
-
-    archive.engine.refuse_others(restore_of(at))  # else a first backup that still runs would be told as none
-    chosen = archive.time_of_set(at)
-    spec = restore_of(chosen)
-    result = {
+    order = _order(params)
+    settled = _settle(order)
+    if not placing.is_free(order.dest) and not order.force and not placing.remembered(order.job, order.dest):
+        raise destination.not_empty(order.dest)
+    archive = Archive(order.job)
+    archive.engine.refuse_others(order.spec)  # else a first backup that still runs would be told as none
+    order = replace(order, time=archive.time_of_set(order.time))
+    result: dict[str, Any] = {
         "changed": True,
-        "dest": str(dest),
-        "path": path,
-        "time": to_w3(chosen),
-        "command": list(spec.argv),
+        "dest": str(order.dest),
+        "path": order.path,
+        "time": to_w3(order.time),
+        "command": list(order.spec.argv),
+        "warnings": settled,
     }
+    held = _held(order)
+    if held:
+        _tidy(archive, order)
+        return {**result, "changed": bool(settled), "restored": held}
     if check_mode:
-        result["plan"] = _readable_plan(archive, path, chosen).to_result()
-        archive.require_path(path, chosen)
+        _preflight(archive, order, result)
         return result
 
     def before() -> None:
-        result["plan"] = _readable_plan(archive, path, chosen).to_result()
-        host.stage(job, staging)
+        _preflight(archive, order, result)
+        placing.stage(order.job, order.staging)
 
-    result.update(_restore(archive, spec, chosen, before, staging, dest))
+    _restore(archive, order, before, result)
     return result
 
 
-def _readable_plan(archive: Archive, path: str, time: datetime) -> Plan:
+def _order(params: dict[str, Any]) -> _Order:
+    order = _Order(
+        job=Job.from_params(params["job"]),
+        path=command.normal_path(params["path"]),
+        time=moment(params["time"], datetime.now(timezone.utc)),
+        dest=destination.checked(params["dest"]),
+        force=params["force"],
+        rate=params["expected_rate"],
+    )
+    if not 0 < order.rate < float("inf"):
+        raise BadInput(f"expected_rate is {order.rate:g}: a number above 0 is wanted.")
+    if order.force:
+        destination.refuse_to_replace(order.job, order.dest, order.path)
+    return order
+
+
+def _settle(order: _Order) -> list[str]:
+    """Bring to its end what a killed task had begun, and say so: it may be of another destination."""
+    record = host.read_record(order.job, "placing")
+    if not record:
+        return []
+    with host.locked(order.job, "restore"):
+        settled = placing.settle(order.job)
+        placing.clear(order.job)
+    return [f"A killed task had begun to replace {record['dest']}: that is done now."] if settled else []
+
+
+def _held(order: _Order) -> dict[str, Any] | None:
+    """Counts of what the destination holds, if that is this very restore, unchanged. Else it must be free, or force."""
+    if placing.is_free(order.dest):
+        return None
+    record = placing.remembered(order.job, order.dest) or {}
+    same_wish = order.wish.items() <= record.items()
+    if same_wish and placing.unchanged(order.dest, record):
+        counts: dict[str, Any] = record["counts"]
+        return counts
+    if order.force:
+        return None
+    if same_wish:
+        raise DestinationNotEmpty(
+            f"The destination {order.dest} holds this restore, and was changed since.", dest=str(order.dest)
+        )
+    if record:
+        raise DestinationNotEmpty(
+            f"The destination {order.dest} holds another restore: '{record['path']}' of {record['time']} from "
+            f"{record['target']}; wanted is '{order.path}' of {to_w3(order.time)} from {order.job.url}.",
+            dest=str(order.dest),
+        )
+    raise destination.not_empty(order.dest)
+
+
+# --- before ---------------------------------------------------------------------------------------------------------
+
+
+def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
+    """All that can be known before a byte is written, each with its own message."""
+    made = readable_plan(archive, order.path, order.time)
+    result["plan"] = made.to_result()
+    result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
+    result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
+    replaces = not placing.is_free(order.dest)
+    try:
+        found = _compared(archive, order, replaces)
+    except PermafrostError as error:
+        if replaces or isinstance(error, BadInput):
+            raise
+        # A restore reads no signatures, so it works without those that a list needs.
+        result["warnings"].append(
+            f"The files of the backup cannot be listed, so that no path and no inodes were checked: {error.what}"
+        )
+        return
+    if order.path and found.roots[1] is None:
+        raise archive.path_not_there(order.path, order.time)
+    if replaces or mounts.is_point(order.dest):
+        destination.refuse_other_kind(order.dest, found.roots[0] or "dir", found.roots[1])
+    destination.check_inodes(order.dest, found.new_size)
+    if replaces:
+        result["replaced"] = found.to_result()
+        result["diff"] = found.to_diff(str(order.dest))
+
+
+def _compared(archive: Archive, order: _Order, replaces: bool) -> comparison.Difference:
+    """What a restore takes away and brings, from the backup's list of files: no volume is read."""
+    comes = comparison.of_backup(archive.files(order.time), order.path)
+    there = tree.entries(str(order.dest), mounted=mounts.is_point(order.dest)) if replaces else ()
+    try:
+        return comparison.compare(there, comes)
+    except OSError as error:
+        raise BadInput(f"What is at dest {order.dest} cannot be read: {error}.") from error
+
+
+def readable_plan(archive: Archive, path: str, time: datetime, reader: str = "restore") -> Plan:
+    """The plan of a restore, or of another run that reads the same. Raises VolumesFrozen unless it can start now."""
     made, chosen = archive.plan(path, time)
     if not made.ready:
         archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
-        raise _frozen(made)
+        raise _frozen(made, reader)
     return made
 
 
-def _destination(dest: str) -> str:
-    if not dest.startswith("/") or ".." in dest.split("/"):
-        raise BadInput(f"dest '{dest}' is not an absolute path without '..'.")
-    return os.path.normpath(dest)
-
-
-def _require_free(dest: Path) -> None:
-    if not dest.parent.is_dir():
-        raise BadInput(f"The parent directory of dest {dest} does not exist.")
-    if dest.is_mount():
-        raise BadInput(f"dest {dest} is a mount point and cannot be replaced in one step: name a directory below it.")
-    if dest.is_symlink() or (dest.exists() and (not dest.is_dir() or any(dest.iterdir()))):
-        raise DestinationNotEmpty(f"The destination {dest} exists and is not an empty directory.", dest=str(dest))
-
-
-def _frozen(made: Plan) -> VolumesFrozen:
+def _frozen(made: Plan, reader: str) -> VolumesFrozen:
     frozen, thawing = made.keys(FROZEN), made.keys(THAWING)
     names = ", ".join(key.rpartition("/")[2] for key in (frozen + thawing)[:5])
     more = len(frozen) + len(thawing) - 5
     return VolumesFrozen(
-        f"Of {len(made.volumes)} volumes that this restore reads, {len(frozen)} are frozen and {len(thawing)} are "
+        f"Of {len(made.volumes)} volumes that this {reader} reads, {len(frozen)} are frozen and {len(thawing)} are "
         f"thawing: {names}{f' and {more} more' if more > 0 else ''}.",
         frozen=frozen,
         thawing=thawing,
     )
 
 
-def _restore(
-    archive: Archive,
-    spec: command.ContainerSpec,
-    time: datetime,
-    before: Callable[[], None],
-    staging: Path,
-    dest: Path,
-) -> dict[str, Any]:
+# --- the run, and after ---------------------------------------------------------------------------------------------
+
+
+def _restore(archive: Archive, order: _Order, before: Callable[[], None], result: dict[str, Any]) -> None:
     try:
-        finished, run = archive.run(spec, before)
+        finished, run = archive.run(order.spec, before)
         if finished.exit_code:
-            raise archive.failure(finished, run, time)
-        if run.failed_paths or run.unreadable_count:
-            failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
-            raise RestoreIncomplete(
-                f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}.", paths=failed
-            )
-        _put_in_place(archive.job, finished, staging, dest)
+            raise destination.where_full(order.job, order.dest, archive.failure(finished, run, order.time))
+        _require_whole(run, order)
+        _put_in_place(order, finished, result)
     finally:
-        # A run that goes on, or that the next task is to collect, still needs it; then the next task clears it.
-        with contextlib.suppress(PermafrostError), host.locked(archive.job, "restore", wait_seconds=None):
-            if not archive.engine.has_run(spec):
-                host.clear_stage(archive.job, staging)
-    return {
-        "elapsed_seconds": finished.elapsed_seconds,
-        "attached": finished.attached,
-        "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
-    }
+        _tidy(archive, order)
+    result["elapsed_seconds"] = finished.elapsed_seconds
+    result["attached"] = finished.attached
+    result["warnings_of_duplicity"] = [log.shown(text) for text in run.warnings]
 
 
-def _put_in_place(job: Job, finished: Finished, staging: Path, dest: Path) -> None:
+def _tidy(archive: Archive, order: _Order) -> None:
+    """Clear the staging directory. A run that goes on, or that the next task is to collect, still needs it."""
+    if not host.read_record(order.job, "staging"):
+        return
+    with contextlib.suppress(PermafrostError), host.locked(order.job, "restore", wait_seconds=None):
+        if not archive.engine.has_run(order.spec):
+            placing.clear(order.job, order.staging)
+
+
+def _require_whole(run: log.Run, order: _Order) -> None:
+    """duplicity goes on after a file that it cannot write, and ends well."""
+    if not run.failed_paths and not run.unreadable_count:
+        return
+    failed = [log.shown(name) for name in run.failed_paths + run.unreadable]
+    what = f"{len(failed)} paths could not be restored: {', '.join(failed[:5])}."
+    if any("No space left on device" in text for text in run.failures):
+        raise DestinationSpace(f"The file system of {order.dest} is full: {what}", paths=failed)
+    raise RestoreIncomplete(what, paths=failed)
+
+
+def _put_in_place(order: _Order, finished: Finished, result: dict[str, Any]) -> None:
     """Move the restored data to the destination, unless another task that waited for the same run was first."""
     done = Path(finished.log_file).with_name("in-place")
-    with host.locked(job, "restore", wait_seconds=None):
-        if not done.exists():
-            _require_free(dest)
-            _move_in(staging / "data", dest)
-            done.touch()
+    data = order.staging / "data"
+    with host.locked(order.job, "restore", wait_seconds=None):
+        if done.exists():
+            result["restored"] = (placing.remembered(order.job, order.dest) or {}).get("counts")
+            return
+        _require_leave(order, data)
+        counts, warnings = placing.put(order.job, data, order.dest, order.wish)
+        done.touch()
+    result["restored"] = counts.to_result()
+    result["warnings"] += warnings
 
 
-def _move_in(restored: Path, dest: Path) -> None:
-    """One rename on one file system; an empty directory that was there gives way."""
-    if dest.is_dir() and (restored.is_symlink() or not restored.is_dir()):
-        with contextlib.suppress(FileNotFoundError):
-            dest.rmdir()
-    restored.rename(dest)
+def _require_leave(order: _Order, data: Path) -> None:
+    """Look again: hours may have passed since the first look."""
+    if placing.is_free(destination.checked(str(order.dest))):
+        return
+    if not order.force:
+        raise destination.not_empty(order.dest)
+    destination.refuse_to_replace(order.job, order.dest, order.path)
+    kinds = [next(tree.entries(str(one))).type for one in (order.dest, data)]
+    destination.refuse_other_kind(order.dest, *kinds)

@@ -1,6 +1,6 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""List, read and thaw objects through boto3.
+"""List, read, thaw and delete objects through boto3.
 
 I/O, without decisions. Every failure becomes one of the errors of errors.py.
 """
@@ -8,7 +8,7 @@ I/O, without decisions. Every failure becomes one of the errors of errors.py.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 
 _CONNECT_SECONDS = 10
+# The most keys that DeleteObjects takes.
+DELETE_AT_ONCE = 1000
 _READ_SECONDS = 60
 _REFUSED = {
     "AccessDenied",
@@ -106,10 +108,11 @@ class Bucket:
         """All of them, by key."""
         return {found.key: found for found in self.objects(prefix)}
 
-    def read(self, key: str) -> bytes:
-        """The content of a small object."""
+    def read(self, key: str, first: int | None = None) -> bytes:
+        """The content of a small object, or its ``first`` bytes."""
+        part = {"Range": f"bytes=0-{first - 1}"} if first else {}
         with self._explained("read", key):
-            content: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+            content: bytes = self._client.get_object(Bucket=self.name, Key=key, **part)["Body"].read()
             return content
 
     def uploads(self, prefix: str) -> list[Upload]:
@@ -121,6 +124,32 @@ class Bucket:
                 for page in pages
                 for entry in page.get("Uploads", [])
             ]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete up to DELETE_AT_ONCE objects in one request. An error names the keys that S3 did not delete."""
+        wanted = [{"Key": key} for key in keys]
+        with self._explained("delete"):
+            reply = self._client.delete_objects(Bucket=self.name, Delete={"Objects": wanted, "Quiet": True})
+        failed = {entry["Key"]: entry["Code"] for entry in reply.get("Errors", [])}
+        if failed:
+            raise self._not_deleted(failed)
+
+    def _not_deleted(self, failed: dict[str, str]) -> AccessRefused | BackendFailed:
+        some = ", ".join(f"{key} ({code})" for key, code in list(failed.items())[:5])
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        what = f"S3 did not delete {len(failed)} objects of bucket {self.name}: {some}{more}."
+        # Without the permission S3 takes the request, and refuses each key.
+        kind = AccessRefused if set(failed.values()) <= _REFUSED else BackendFailed
+        return kind(what, failed=failed)
+
+    def abort(self, upload: Upload) -> None:
+        """Give up an unfinished multipart upload; one that is gone already is as good."""
+        try:
+            with self._explained("abort", upload.key):
+                self._client.abort_multipart_upload(Bucket=self.name, Key=upload.key, UploadId=upload.upload_id)
+        except BackendFailed as error:
+            if error.facts["code"] != "NoSuchUpload":
+                raise
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         """Ask once for a thaw; ``days`` is how long the copy stays. Returns one of the five states.

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.permafrost.backup.plugins.module_utils import globs
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.times import is_interval
 
@@ -157,19 +158,24 @@ def _split_flags(regexp: str) -> tuple[str, str]:
     return regexp[:end], regexp[end:]
 
 
-def argv(rules: tuple[Rule, ...], source: str, place: str, lists: str) -> list[str]:
-    """duplicity's options. Lists are files below ``lists``, by the names of ``list_name``."""
+def argv(rules: tuple[Rule, ...], source: str, place: str, lists: str, top: str = "") -> list[str]:
+    """duplicity's options. Lists are files below ``lists``, by the names of ``list_name``.
+
+    With ``top``, a path below ``place``, the options are for a walk that begins there.
+    """
     words = []
     for number, rule in enumerate(rules):
         if rule.is_list:
             words += [f"--{rule.kind.replace('_list', '-filelist')}", f"{lists}/{list_name(number)}"]
         elif rule.kind in ("include", "exclude"):
-            words += [f"--{rule.kind}", pattern(rule.value, source, place)]
+            text = pattern(rule.value, source, place)
+            words += [f"--{rule.kind}", text] if globs.concerns(text, top) else []
         elif rule.kind.endswith("_regexp"):
             words += [f"--{rule.kind.replace('_', '-')}", expression(rule.value, place)]
         else:
             words += [f"--{rule.kind.replace('_', '-')}={rule.value}"]  # one word: a name may begin with a dash
-    return words
+    # What is left may end with an include, which duplicity refuses: this excludes nothing.
+    return [*words, "--exclude-regexp", "(?!)"] if words and top else words
 
 
 def list_name(number: int) -> str:
@@ -200,6 +206,7 @@ def read_list(rule: Rule, text: str, source: str, place: str) -> tuple[Line, ...
     return tuple(lines)
 
 
-def list_file(lines: tuple[Line, ...]) -> str:
-    """A list as duplicity reads it."""
-    return "".join(f'{"+" if line.include else "-"} "{line.pattern}"\n' for line in lines)
+def list_file(lines: tuple[Line, ...], top: str = "") -> str:
+    """A list as duplicity reads it; ``top`` as for ``argv``."""
+    concerned = (line for line in lines if globs.concerns(line.pattern, top))
+    return "".join(f'{"+" if line.include else "-"} "{line.pattern}"\n' for line in concerned)

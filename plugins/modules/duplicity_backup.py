@@ -22,12 +22,15 @@ extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.attributes.on_host
   - permafrost.backup.attributes.group_duplicity
+attributes:
+  diff_mode:
+    support: full
 options:
   full:
     description:
       - Start a new chain, whatever the age of the last full is.
-      - Only then may its keys, its signer or its passphrase differ from those of the newest chain. The old chain stays, and needs
-        its own for a restore.
+      - Only then may its keys, its signer or its passphrase differ from those of the newest chain. The old chain stays,
+        and needs its own for a restore.
     type: bool
     default: false
 seealso:
@@ -83,7 +86,8 @@ resumed:
   type: bool
   sample: false
 new_secrets:
-  description: Whether this run began a chain with other keys, another signer or another passphrase than the newest chain.
+  description:
+    - Whether this run began a chain with other keys, another signer or another passphrase than the newest chain.
   returned: when duplicity ran to its end
   type: bool
   sample: false
@@ -121,7 +125,7 @@ anomaly:
   sample: ["8123 of 9000 files changed since the last set."]
 log_file:
   description: duplicity's log of the run, on the host. The last O(job.keep_logs) stay.
-  returned: when duplicity ran to its end
+  returned: when duplicity ran to its end, but not in check mode
   type: str
   sample: /var/lib/permafrost/web01-data/logs/backup-20261101T020000Z.log
 elapsed_seconds:

@@ -31,14 +31,21 @@ options:
       - Without a zone it means UTC.
     type: str
     default: now
+  changes:
+    description:
+      - Also list the files that are new, changed or deleted in the set of that time, by its manifest, which needs no
+        thaw. The newest set that is not younger is taken; times as for O(time).
+      - Regular files only, for duplicity notes no others. Of a full, every file is new.
+    type: str
   pattern:
     description:
-      - List only files whose path, relative to the source, matches this shell pattern; V(*) also matches slashes.
+      - List only files and changes whose path, relative to the source, matches this shell pattern; V(*) also matches
+        slashes.
     type: str
     default: "*"
   limit:
     description:
-      - List at most this many files; the counts are exact all the same.
+      - List at most this many files, and this many changes; the counts are exact all the same.
     type: int
     default: 1000
 seealso:
@@ -62,6 +69,16 @@ EXAMPLES = r"""
     files: true
     time: 3D
     pattern: "*/nginx.conf"
+
+- name: Show what changed below etc in the backup of the night of the second
+  permafrost.backup.duplicity_info:
+    job: "{{ web01_data }}"
+    changes: "2026-11-02T06:00:00Z"
+    pattern: "etc/*"
+
+- name: Fail when the last success is older than two days
+  ansible.builtin.assert:
+    that: (backup.last_success_age_seconds or 999999) < 172800
 """
 
 RETURN = r"""
@@ -129,6 +146,16 @@ last_success:
     cause: null
     source_files: 1200
     sign_key: null
+last_full_age_seconds:
+  description: Age of the newest complete full; null when there is none.
+  returned: success
+  type: int
+  sample: 86400
+last_success_age_seconds:
+  description: Time since the end of RV(last_success); null when this host knows of none.
+  returned: success
+  type: int
+  sample: 3600
 files:
   description: Files that match, with path relative to the source, mtime in UTC, and type.
   returned: when O(files=true)
@@ -150,6 +177,34 @@ matched_count:
   returned: when O(files=true)
   type: int
   sample: 1
+changes:
+  description:
+    - Files of the set that match, each with its path relative to the source and V(new), V(changed) or V(deleted).
+    - Null, as are the counts, for a set whose manifest has no list of files; an older duplicity wrote none.
+  returned: when O(changes) is given
+  type: list
+  elements: dict
+  sample: [{path: etc/hosts, kind: changed}]
+changes_time:
+  description: The time of that set, in UTC.
+  returned: when O(changes) is given
+  type: str
+  sample: "2026-11-02T02:00:00Z"
+changes_kind:
+  description: Whether that set is a full or an incremental.
+  returned: when O(changes) is given
+  type: str
+  sample: incremental
+change_counts:
+  description: Number of all files of the set by kind, whether they match or not.
+  returned: when O(changes) is given
+  type: dict
+  sample: {new: 1, changed: 1, deleted: 0}
+changes_matched_count:
+  description: Number of files of the set that match.
+  returned: when O(changes) is given
+  type: int
+  sample: 1
 error:
   description: The failure as facts, with the keys C(cause), C(what), C(meaning) and C(next_step).
   returned: failure
@@ -163,6 +218,7 @@ SPEC = {
     **module.JOB_ARGUMENT,
     "files": {"type": "bool", "default": False},
     "time": {"type": "str", "default": "now"},
+    "changes": {"type": "str"},
     "pattern": {"type": "str", "default": "*"},
     "limit": {"type": "int", "default": 1000},
 }

@@ -10,8 +10,12 @@ short_description: Restore a path or a whole tree from a job's backup
 version_added: 0.1.0
 description:
   - Refuses to start unless every volume that the restore reads is present and thawed, and says precisely which are not.
+  - Refuses as well when thawed copies would expire on the way, or when there is no room, or too few inodes.
   - Restores into a hidden directory beside the destination and moves it into place in one step, so that a restore
-    that fails or is killed leaves nothing there.
+    that fails or is killed leaves nothing there. In a mount point, which cannot be renamed, entries are moved one by
+    one; what a kill interrupts there is finished by the next task of the job.
+  - A destination that holds the same restore already, unchanged, is left alone. No volume is read for that, so they may
+    be frozen again. What counts is names, types, sizes, mtimes, modes, owners and the targets of links, and no content.
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
@@ -22,10 +26,32 @@ extends_documentation_fragment:
 options:
   dest:
     description:
-      - Where the path, or the whole tree, will be. An absolute path that does not exist, or an empty directory.
-      - Its parent must exist, and its file system needs room for the restored files.
+      - Where the path, or the whole tree, will be. An absolute path that does not exist, or an empty directory, unless
+        O(force) is used.
+      - Its parent must exist, and its file system needs room and inodes for the restored files.
+      - A mount point may be given. An empty C(lost+found) in it does not count.
     type: path
     required: true
+  force:
+    description:
+      - Replace what is at O(dest), as a whole. Check mode with C(--diff) shows what would go, come and change.
+      - The restore is complete before the old tree is moved aside; then it is moved in, and the old one is removed. So
+        there must be room for both. A kill leaves one of the two in place, or the next task of the job brings it there.
+      - A directory is replaced by a directory only, a file by a file, a link by a link.
+      - Refused are what holds another mount point, directories of the system unless they are where O(path) comes from,
+        what holds more than that, and whatever touches the directories of the job.
+    type: bool
+    default: false
+  expected_rate:
+    description:
+      - How many MB of volumes this host reads and restores in a second. The end of the restore is estimated with it,
+        and all thawed copies must last until then.
+    type: float
+    default: 10
+attributes:
+  diff_mode:
+    description: Shows what a restore with O(force) replaces.
+    support: full
 seealso:
   - module: permafrost.backup.glacier_restore_info
   - module: permafrost.backup.glacier_restore
@@ -49,6 +75,16 @@ EXAMPLES = r"""
     job: "{{ web01_data }}"
     dest: /srv/restored
   check_mode: true
+
+- name: Show what would be lost if the configuration of last week were put back in place
+  permafrost.backup.duplicity_restore:
+    job: "{{ web01_data }}"
+    path: etc/nginx
+    time: 7D
+    dest: /etc/nginx
+    force: true
+  check_mode: true
+  diff: true
 
 - name: Restore a backup for GnuPG keys, on a host that gets the secret key for this task alone
   permafrost.backup.duplicity_restore:
@@ -76,24 +112,44 @@ time:
   returned: success
   type: str
   sample: "2026-11-01T02:00:00Z"
+restored:
+  description: Counts of what the destination holds, and the bytes of its files.
+  returned: success, except in check mode; also there when nothing was to be done
+  type: dict
+  sample: {files: 1200, directories: 34, others: 5, size_bytes: 73400320}
+replaced:
+  description:
+    - With O(force), what was at the destination and the backup side by side, relative to O(dest). Removed is what only
+      the destination has, new what only the backup has, changed what both have with another type or mtime.
+    - Counts are exact, lists hold 1000 names at most.
+  returned: when O(force) replaces something, unless RV(attached)
+  type: dict
+  sample:
+    removed: [conf.d/new.conf]
+    removed_count: 1
+    new: []
+    new_count: 0
+    changed: [nginx.conf]
+    changed_count: 1
+    same_count: 32
 plan:
   description: The volumes that the restore read, as in M(permafrost.backup.glacier_restore_info).
-  returned: success, unless RV(attached)
+  returned: when something was to be restored, unless RV(attached)
   type: dict
   sample: {bucket: acme-dr, ready: true, volume_count: 1, size_bytes: 1073741824, states: {}, volumes: []}
 elapsed_seconds:
   description: The time that the container ran.
-  returned: success, except in check mode
+  returned: when something was restored
   type: float
   sample: 61.0
 attached:
   description: Whether an earlier task had started this run.
-  returned: success, except in check mode
+  returned: when something was restored
   type: bool
   sample: false
 warnings_of_duplicity:
   description: Warnings of the run.
-  returned: success, except in check mode
+  returned: when something was restored
   type: list
   elements: str
   sample: []
@@ -112,7 +168,13 @@ error:
 
 from ansible_collections.permafrost.backup.plugins.module_utils import module, restoring
 
-SPEC = {**module.JOB_ARGUMENT, **module.SELECTION_ARGUMENTS, "dest": {"type": "path", "required": True}}
+SPEC = {
+    **module.JOB_ARGUMENT,
+    **module.SELECTION_ARGUMENTS,
+    "dest": {"type": "path", "required": True},
+    "force": {"type": "bool", "default": False},
+    "expected_rate": {"type": "float", "default": 10},
+}
 
 
 def main() -> None:

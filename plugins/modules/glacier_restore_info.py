@@ -39,6 +39,10 @@ EXAMPLES = r"""
     tier: Bulk
   delegate_to: localhost
 
+- name: What would the newest backup of everything need?
+  permafrost.backup.glacier_restore_info:
+    job: "{{ web01_data }}"
+
 - name: What would the whole tree of the first of November need?
   permafrost.backup.glacier_restore_info:
     job: "{{ web01_data }}"

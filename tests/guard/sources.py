@@ -19,8 +19,9 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
-    "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
-    "manifest", "openpgp", "pace", "prices", "retrieval", "schema", "selection", "times",
+    "checks", "command", "comparison", "credentials", "diagnosis", "differences", "encryption", "errors", "estimate",
+    "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices", "retention",
+    "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

@@ -47,8 +47,7 @@ REMOVED = """
 """
 # What other branches are about to bring; nothing here once they did.
 COMING = {
-    "duplicity_cleanup": (), "duplicity_verify": ("compare_data",), "duplicity_restore": ("force",),
-    "duplicity_info": ("changes",),
+    "duplicity_verify": ("compare_data",), "duplicity_restore": ("force",), "duplicity_info": ("changes",),
 }  # fmt: skip
 
 

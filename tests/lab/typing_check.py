@@ -9,8 +9,9 @@ from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
-    "checks", "command", "credentials", "diagnosis", "encryption", "errors", "extra_args", "glacier", "job", "log",
-    "manifest", "openpgp", "pace", "prices", "retrieval", "schema", "selection", "times",
+    "checks", "command", "comparison", "credentials", "diagnosis", "differences", "encryption", "errors", "estimate",
+    "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices", "retention",
+    "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

@@ -92,6 +92,48 @@ def life(stage: Stage) -> None:
     _status(stage, "status-after-loss")
 
 
+def verified(stage: Stage) -> None:
+    """The source and the backup: the same, then different in every way; one volume lost."""
+    _awkward(stage.source)
+    _fill(
+        stage.source, {"etc/hosts": 90, "etc/gone": 90, "etc/mode": 90, "etc/data": 900, "etc/kind": 9, "zeta": 2 * MB}
+    )
+    (stage.source / "etc/link").symlink_to("hosts")
+    os.mkfifo(stage.source / "etc/pipe")
+    stage.backup()
+    stage.manifests("verified")
+    stage.listing("verified")
+    _verify(stage, "", "verify-same")
+    _spoil(stage.source)
+    _verify(stage, "", "verify-differs")
+    _verify(stage, "etc", "verify-path")
+    _verify(stage, "", "verify-no-data", compare_data=False)
+    stage.lab.client().delete_object(Bucket=stage.name, Key=_keys(stage, "vol1.")[0])
+    _verify(stage, "", "verify-volume-missing")
+
+
+def _spoil(source: Path) -> None:
+    (source / "etc/gone").unlink()
+    (source / "etc/mode").chmod(0o600)
+    before = (source / "etc/data").stat()
+    (source / "etc/data").write_bytes(b"other content, and the same time")
+    os.utime(source / "etc/data", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (source / "etc/kind").unlink()
+    (source / "etc/kind").mkdir()
+    (source / "etc/link").unlink()
+    (source / "etc/link").symlink_to("else where is missing")
+    for name in NAMES:
+        os.utime(source / "awkward" / os.fsdecode(name), (1, 1))
+        (source / "new" / os.fsdecode(name)).parent.mkdir(exist_ok=True)
+        (source / "new" / os.fsdecode(name)).touch()
+
+
+def _verify(stage: Stage, path: str, record_as: str, *, compare_data: bool = True) -> None:
+    job = stage.job()
+    spec = command.verify(job, stage.run_dir, path=path, time=_now(), compare_data=compare_data)
+    stage.run(job, spec, record_as)
+
+
 def resumed(stage: Stage) -> None:
     """A full is killed; the last volumes are not in the bucket, so that the next run begins below what was listed."""
     _fill(stage.source, {f"data/{number:02}": 700_000 for number in range(16)})
@@ -268,6 +310,7 @@ def _restore_by_hand(stage: Stage, record_as: str, more: tuple[str, ...]) -> Non
 
 SCENARIOS: tuple[Callable[[Stage], None], ...] = (
     life,
+    verified,
     resumed,
     stopped,
     unreadable,

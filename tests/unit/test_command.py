@@ -36,7 +36,9 @@ def all_specs(one: Job) -> list[ContainerSpec]:
         command.list_files(one, "/run-dir", time=TIME),
         command.restore_dry_run(one, "/run-dir", path="etc", time=TIME),
         command.restore(one, "/run-dir", path="etc", time=TIME, into="/srv/.new"),
+        command.verify(one, "/run-dir", path="etc", time=TIME, compare_data=True),
         command.open_manifest(one, "/run-dir", "manifest.gpg"),
+        command.open_manifests(one, "/run-dir", ["0.gpg", "1.gpg"]),
     ]
 
 
@@ -107,6 +109,31 @@ def test_a_backup_needs_a_source_and_a_restore_does_not() -> None:
     with pytest.raises(BadInput, match="source is missing"):
         command.backup(job(source=None), "/run-dir", full=False, dry_run=False)
     assert command.restore(job(source=None), "/run-dir", path="", time=TIME, into="/new").argv[1] == "restore"
+
+
+def test_a_verify_sees_the_source_and_its_rules() -> None:
+    one = job(selection=[{"exclude": "var"}, {"exclude": "etc/x"}], one_file_system=True)
+    spec = command.verify(one, "/run-dir", path="", time=TIME, compare_data=True)
+    assert (spec.verb, spec.argv[1:3]) == ("verify", ("verify", "--compare-data"))
+    assert spec.argv[-2:] == ("s3://acme-dr/web01/data", "/source/srv/data")
+    assert command.Mount("/srv/data", "/source/srv/data", read_only=True) in spec.mounts
+    assert spec.capabilities == ("DAC_READ_SEARCH",)
+    assert {"--exclude-other-filesystems", "/source/srv/data/var", "/source/srv/data/etc/x"} <= set(spec.argv)
+    part = command.verify(one, "/run-dir", path="etc", time=TIME, compare_data=False)
+    assert part.argv[-1] == "/source/srv/data/etc"
+    assert "--path-to-restore=etc" in part.argv
+    assert "--compare-data" not in part.argv
+    assert "/source/srv/data/etc/x" in part.argv
+    assert "/source/srv/data/var" not in part.argv
+    with pytest.raises(BadInput, match="compare"):
+        command.verify(job(source=None), "/run-dir", path="", time=TIME, compare_data=True)
+
+
+def test_our_own_places_are_left_out_of_a_verify_where_they_are() -> None:
+    one = job(source="/", state_dir="/var/lib/permafrost")
+    state = "/source/var/lib/permafrost/web01-data"
+    assert state in command.verify(one, "/run-dir", path="var/lib", time=TIME, compare_data=True).argv
+    assert state not in command.verify(one, "/run-dir", path="etc", time=TIME, compare_data=True).argv
 
 
 def test_a_path_is_one_word_even_with_a_dash() -> None:
@@ -227,7 +254,7 @@ def test_limits_and_names_go_to_the_container() -> None:
 
 def test_an_adopted_chain_is_seen_as_before() -> None:
     adopt = {"archive_dir": "/opt/config", "archive_name": "ff00", "source_path": "/mnt/data"}
-    for spec in all_specs(job(adopt=adopt, state_dir="/state"))[:-1]:
+    for spec in all_specs(job(adopt=adopt, state_dir="/state"))[:-2]:
         assert spec.argv[spec.argv.index("--name") + 1] == "ff00"
         assert command.Mount("/opt/config", command.ARCHIVE, read_only=False) in spec.mounts
     backup = command.backup(job(adopt=adopt), "/run-dir", full=False, dry_run=False)

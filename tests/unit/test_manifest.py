@@ -318,3 +318,36 @@ def test_a_manifest_that_was_cut_off_is_not_used() -> None:
     assert manifest.usable_volumes(None, backup_set) is None
     for cut in range(content.rindex(b"    EndingPath") + len(b"    EndingPath     b ")):
         assert manifest.usable_volumes(content[:cut], backup_set) is None
+
+
+def listed(content: bytes) -> list[manifest.Change | int]:
+    return list(manifest.changes(content.splitlines(keepends=True)))
+
+
+def test_the_list_of_files_of_a_manifest() -> None:
+    (inc,) = [content for name, content in transcript.manifests("life").items() if "inc" in name]
+    assert listed(inc) == [
+        3,
+        manifest.Change(b"etc/hosts", "deleted"),
+        manifest.Change(b"etc/new", "new"),
+        manifest.Change(b"etc/nginx/nginx.conf", "changed"),
+    ]
+
+
+def test_awkward_names_in_the_list_of_files() -> None:
+    (full,) = [content for name, content in transcript.manifests("life").items() if "full" in name]
+    count, *files = list(manifest.changes(re.findall(rb"[^\n]*\n", full)))
+    assert count == len(files) == len(NAMES) + 3
+    found = {one.path for one in files if isinstance(one, manifest.Change)}
+    assert {b"awkward/" + name for name in NAMES} <= found
+    assert manifest.listed_files(full) == (count, count)
+
+
+def test_a_list_of_files_before_the_volumes() -> None:
+    """As duplicity writes a manifest anew."""
+    content = b"Hostname a\nFilelist 2\n    new      a\n    changed  b\nVolume 1:\n    StartingPath   .  \n"
+    content += b"    EndingPath     b  \n    Hash SHA1 00\n"
+    assert len(listed(content)) == 3
+    assert [volume.number for volume in manifest.parse_manifest(content)] == [1]
+    assert manifest.listed_files(content[: content.index(b"    changed")]) == (2, 1)
+    assert manifest.listed_files(b"Hostname a\n") == (None, 0)

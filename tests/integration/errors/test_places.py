@@ -53,7 +53,7 @@ CASES: dict[str, Case] = {
         RESTORE,
         into("full"),
         "destination_not_empty",
-        ("exists and is not an empty directory", "Give a destination that is new or an empty directory."),
+        ("exists and is not an empty directory", "Give a destination that is new or an empty directory, or use force"),
     ),
     "destination a file": (RESTORE, into("file"), "destination_not_empty", ("exists and is not an empty directory",)),
     "destination a link": (RESTORE, into("link"), "destination_not_empty", ("exists and is not an empty directory",)),
@@ -63,7 +63,7 @@ CASES: dict[str, Case] = {
         "destination_not_empty",
         ("exists and is not an empty directory",),
     ),
-    "destination a mount": (RESTORE, into("mount"), "bad_input", ("is a mount point", "name a directory below it")),
+    "destination a small mount": (RESTORE, into("mount"), "destination_space", ("has 1.0 MB free", "Free space there")),
     "bucket missing, backup": (
         BACKUP,
         job("", target=OTHER_BUCKET),

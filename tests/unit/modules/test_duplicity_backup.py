@@ -30,6 +30,8 @@ def test_an_incremental(world: World) -> None:
     assert result["statistics"]["deleted_files"] == 1
     assert result["command"][0] == "duplicity"
     assert result["not_preserved"]["sockets"] == 0
+    assert result["diff"]["after"]["deleted_files"] == 1
+    assert result["diff"]["before"] == {}
     assert record(world, "last_run") == record(world, "last_success")
 
 
@@ -38,6 +40,7 @@ def test_nothing_changed(world: World) -> None:
     result = world.run(duplicity_backup, {"job": world.job()})
     assert (result["changed"], result["action"]) == (False, "skipped")
     assert "set" not in result
+    assert result["diff"] == {"before": {}, "after": {}}
     assert record(world, "last_success")["exit_code"] == 0
 
 
@@ -62,6 +65,8 @@ def test_check_mode_predicts_and_records_nothing(world: World, reply: str, actio
     result = world.run(duplicity_backup, {"job": world.job(), "full": reply == "check-full"}, check=True)
     assert (result["action"], result["changed"]) == (action, changed)
     assert world.verbs() == ["check"]
+    assert result["diff"]["after"].get("set") == (action if changed else None)
+    assert "log_file" not in result
     assert "--dry-run" in world.specs[0].argv
     assert not list(Path(world.directory, "state").rglob("last_*.json"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +77,50 @@ def test_files(world: World) -> None:
 def test_an_awkward_name_is_found(world: World) -> None:
     result = look(world, files=True, pattern="awkward/new\nline")
     assert [one["path"] for one in result["files"]] == ["awkward/new\nline"]
+
+
+def test_changes_of_a_set(world: World) -> None:
+    result = look(world, changes="now", pattern="etc/n*", limit=1)
+    assert (result["changes_kind"], result["changes_time"]) == ("incremental", result["chains"][0]["end"])
+    assert result["changes"] == [{"path": "etc/new", "kind": "new"}]
+    assert result["change_counts"] == {"new": 1, "changed": 1, "deleted": 1}
+    assert result["changes_matched_count"] == 2
+    assert world.verbs() == ["info"]
+    full = look(world, changes=result["chains"][0]["start"])
+    assert full["changes_kind"] == "full"
+    assert full["change_counts"] == {"new": len(NAMES) + 3, "changed": 0, "deleted": 0}
+    assert "awkward/new\nline" in [one["path"] for one in full["changes"]]
+
+
+def test_changes_that_are_not_all_there(world: World) -> None:
+    first = look(world)["chains"][0]["end"]
+    (local,) = Path(world.directory, "state", "web01-data", "archive", "web01-data").glob("*inc*.manifest")
+    content = local.read_bytes()
+    local.write_bytes(content.replace(b"Filelist 3", b"Filelist 4"))
+    assert look(world, changes="now")["error"]["cause"] == "manifest_unreadable"
+    local.write_bytes(content[: content.index(b"Filelist")])
+    result = look(world, changes="now")
+    assert (result["changes"], result["change_counts"], result["changes_matched_count"]) == (None, None, None)
+    assert result["changes_time"] == first
+
+
+def test_changes_of_no_set(world: World) -> None:
+    assert look(world, changes="1990-01-01")["error"]["cause"] == "before_first_backup"
+    assert look(world, changes="yesterday")["error"]["cause"] == "bad_time"
+
+
+def test_ages(world: World) -> None:
+    result = look(world)
+    full = datetime.fromisoformat(result["chains"][0]["start"].replace("Z", "+00:00"))
+    age = (datetime.now(timezone.utc) - full).total_seconds()
+    assert 0 <= age - result["last_full_age_seconds"] < 60
+    assert result["last_success_age_seconds"] is None
+    ended = datetime.now(timezone.utc) - timedelta(hours=1)
+    record = Path(world.directory, "state", "web01-data", "last_success.json")
+    record.write_text(json.dumps({"finished": f"{ended:%Y-%m-%dT%H:%M:%SZ}"}))
+    assert 3600 <= look(world)["last_success_age_seconds"] < 3660
+    world.objects = {}
+    assert look(world)["last_full_age_seconds"] is None
 
 
 def test_times(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,17 +12,24 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, thawing
-from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, RESTORE, ContainerSpec
+from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, s3, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils.command import (
+    LOG_FILE,
+    RESTORE,
+    STATUS_FILE,
+    ContainerSpec,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit import transcript
 from unit.stage import TRANSCRIPTS
 
+SEAL, OTHER_SEAL = b"sealed ", b"sealed with another passphrase "
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,6 +48,11 @@ class World:
     thaw_replies: dict[str, Any] = field(default_factory=dict)
     on_list: Callable[[int], None] = lambda _times: None
     lists: list[str] = field(default_factory=list)
+    on_restore: Callable[[], None] = lambda: None
+    contents: dict[str, bytes] = field(default_factory=dict)  # file name -> what is read instead of what was recorded
+    uploads: list[Upload] = field(default_factory=list)
+    deleted: list[list[str]] = field(default_factory=list)  # the keys of each request
+    who: list[Any] = field(default_factory=list)  # the credentials of each bucket
 
     def job(self, **changes: Any) -> dict[str, Any]:
         """The options of a task's job."""
@@ -56,6 +68,7 @@ class World:
     def run(self, module: ModuleType, options: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
         """Run the module through main(), as ansible does, and give what it printed."""
         before = {number: signal.getsignal(number) for number in HANDLED}
+        warnings._global_warnings.clear()  # those of the process, which is a task's own but for tests
         try:
             with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
                 module.main()
@@ -73,6 +86,20 @@ class World:
     def change(self, part: str, **changes: Any) -> None:
         """Change the objects whose key has that part."""
         self.objects = {key: replace(one, **changes) if part in key else one for key, one in self.objects.items()}
+
+    def seal(self) -> None:
+        """The bucket as an encrypted job would have it."""
+        self.objects = {f"{key}.gpg": replace(one, key=f"{one.key}.gpg") for key, one in self.objects.items()}
+
+    def content(self, key: str) -> bytes:
+        """What lies in the bucket; of sealed manifests the plain text behind SEAL."""
+        name = key.rpartition("/")[2]
+        if name in self.contents:
+            return self.contents[name]
+        recorded = transcript.manifests(self.manifests).get(name.removesuffix(".gpg"))
+        if recorded is None:
+            return b"encrypted"
+        return SEAL + recorded if name.endswith(".gpg") else recorded
 
     def drop(self, part: str) -> None:
         """Take the objects whose key has that part out of the bucket."""
@@ -93,6 +120,8 @@ class FakeEngine:
         if before:
             before()
         self.world.specs.append(spec)
+        if spec.verb == "manifests":
+            self._unseal(spec)
         recorded = transcript.load(self.world.replies[spec.verb])
         log = Path(host.run_dir(self.job, spec.verb), LOG_FILE)
         log.write_text(recorded.log, encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -120,6 +149,21 @@ class FakeEngine:
         into = Path(next(one.source for one in spec.mounts if one.target == RESTORE), "data")
         into.mkdir()
         (into / "restored").write_text("content")
+        self.world.on_restore()
+
+    def _unseal(self, spec: ContainerSpec) -> None:
+        """gpg's work on copies of manifests, and what it says of each."""
+        run_dir = Path(host.run_dir(self.job, spec.verb))
+        said = []
+        for name in (word.rpartition("/")[2] for word in spec.argv if word.endswith(".gpg")):
+            content = (run_dir / name).read_bytes()
+            said.append(f"[GNUPG:] FILE_START 3 {name}")
+            if content.startswith(OTHER_SEAL):
+                said.append("[GNUPG:] ERROR symkey_decrypt.maybe_error 11_BAD_PASSPHRASE")
+            elif content.startswith(SEAL):
+                (run_dir / name).with_suffix("").write_bytes(content[len(SEAL) :])
+                said.append("[GNUPG:] DECRYPTION_OKAY")
+        (run_dir / STATUS_FILE).write_text("\n".join(said), encoding="utf-8")
 
     def has_run(self, _spec: ContainerSpec) -> bool:
         return False
@@ -127,6 +171,8 @@ class FakeEngine:
     def refuse_others(self, spec: ContainerSpec) -> None:
         if spec.verb in self.world.fails:
             raise self.world.fails[spec.verb]
+        if spec.verb != "restore":
+            placing.clear(self.job)  # what the engine tidies up when it looks for containers
 
 
 class FakeBucket:
@@ -134,8 +180,9 @@ class FakeBucket:
 
     world: World
 
-    def __init__(self, name: str, **_options: Any) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
         self.name = name
+        self.world.who.append(options.get("credentials"))
 
     def list(self, prefix: str) -> dict[str, S3Object]:
         self.world.lists.append(prefix)
@@ -147,9 +194,28 @@ class FakeBucket:
     def objects(self, prefix: str) -> Iterator[S3Object]:
         yield from self.list(prefix).values()
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, first: int | None = None) -> bytes:
         assert key in self.world.objects
-        return b"encrypted"
+        return self.world.content(key)[:first]
+
+    def uploads(self, prefix: str) -> list[Upload]:
+        if "uploads" in self.world.fails:
+            raise self.world.fails["uploads"]
+        return [one for one in self.world.uploads if one.key.startswith(prefix)]
+
+    def abort(self, upload: Upload) -> None:
+        if "abort" in self.world.fails:
+            raise self.world.fails["abort"]
+        self.world.uploads.remove(upload)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        assert 0 < len(keys) <= s3.DELETE_AT_ONCE
+        failed = {key: "InternalError" for key in keys if key in self.world.fails}
+        self.world.deleted.append([key for key in keys if key not in failed])
+        for key in self.world.deleted[-1]:
+            del self.world.objects[key]
+        if failed:
+            raise BackendFailed("Some were not deleted.", failed=failed)
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         self.world.thawed.append((key, tier, days))

@@ -1,0 +1,194 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The verb of duplicity_cleanup: decide from one listing, delete through S3.
+
+The bucket is enough, so it runs on any host that reaches it, without container, archive directory or passphrase.
+duplicity on the job's host drops its own copies of what is gone at its next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, manifest, retention
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BadInput,
+    BadTime,
+    CleanupIncomplete,
+    PermafrostError,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import DELETE_AT_ONCE
+from ansible_collections.permafrost.backup.plugins.module_utils.times import interval, moment, to_w3
+
+# No upload of a volume takes longer, so that nothing goes that a host is writing now.
+_LEAST_ORPHAN_AGE = timedelta(days=1)
+# The host name stands in a manifest's first line.
+_HEAD_BYTES = 1024
+
+
+def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Delete what the rules say, or in check mode only name it."""
+    job = Job.from_params(params["job"])
+    credentials = checked_credentials(params["credentials"])
+    archive = Archive(replace(job, credentials=credentials) if credentials else job)
+    rules = _rules(params)
+    with _undisturbed(job, archive, rules) as ours:
+        listing = archive.listing()
+        found = archive.collection(listing)
+        told = retention.foreign(found, job.file_prefixes) + _other_hosts(archive, found, listing)
+        retention.require_one_job(told)
+        uploads = _uploads(archive) if rules.orphans else []
+        contents = retention.sort_contents(listing, uploads, job.file_prefixes)
+        plan = retention.make_plan(found, listing, contents, replace(rules, ours=ours))
+        result = _facts(found, listing, contents, plan)
+        if not check_mode:
+            if ours & {retention.set_id(one.backup_set) for one in plan.going} or (ours and plan.uploads):
+                # First, for a resumption would count on the volumes.
+                host.forget_partial(job)
+            _delete(archive, plan, result)
+    return result
+
+
+def _rules(params: dict[str, Any]) -> retention.Rules:
+    if not params["orphans"] and all(params[name] is None for name in ("keep_fulls", "older_than", *_COUNTS)):
+        raise BadInput("None of keep_fulls, older_than, keep_incrementals_of and orphans is given.")
+    for name in _COUNTS:
+        if params[name] is not None and params[name] < 1:
+            raise BadInput(f"{name} is {params[name]}: at least 1 is wanted.")
+    now = datetime.now(timezone.utc)
+    try:
+        age = interval(params["orphan_age"])
+        settled = now - age
+    except (BadTime, OverflowError):
+        raise BadInput(f"orphan_age '{params['orphan_age']}' is not an interval such as 7D or 2W.") from None
+    if age < _LEAST_ORPHAN_AGE:
+        raise BadInput(f"orphan_age is {params['orphan_age']}: at least 1D is wanted, since a backup may take long.")
+    return retention.Rules(
+        settled=settled,
+        keep_fulls=params["keep_fulls"],
+        older_than=None if params["older_than"] is None else moment(params["older_than"], now),
+        keep_incrementals_of=params["keep_incrementals_of"],
+        orphans=params["orphans"],
+        delete_last_chain=params["delete_last_chain"],
+    )
+
+
+_COUNTS = ("keep_fulls", "keep_incrementals_of")
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _undisturbed(job: Job, archive: Archive, rules: retention.Rules) -> Iterator[frozenset[retention.SetId]]:
+    """The interrupted sets that this host began, while no run of the job is on; Busy is raised when one is.
+
+    A host knows them by their partial manifests in its archive directory. One without that directory needs no engine.
+    """
+    if not (rules.orphans or rules.delete_last_chain) or not host.has_archive(job):
+        yield frozenset()
+        return
+    with host.locked(job, "cleanup"):
+        archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
+        host.refuse_foreign(job)
+        parsed = [manifest.parse_name(name) for name in host.partial_manifests(job)]
+        yield frozenset(one.set_id for one in parsed if one is not None)
+
+
+def _uploads(archive: Archive) -> list[tuple[str, glacier.Upload]]:
+    """Unfinished uploads by file name, without those of nested jobs."""
+    cut = len(archive.job.key_prefix)
+    found = [(upload.key[cut:], upload) for upload in archive.bucket.uploads(archive.job.key_prefix)]
+    return [(name, upload) for name, upload in found if "/" not in name]
+
+
+def _other_hosts(archive: Archive, found: manifest.Collection, listing: dict[str, glacier.S3Object]) -> list[str]:
+    """Chains whose newest manifest names another host, as far as a manifest can be read without a key or a thaw."""
+    told, now = [], datetime.now(timezone.utc)
+    for chain in found.chains:
+        name = str(chain.sets[-1].manifest)
+        there = listing[name]
+        if name.endswith(".gpg") or not there.size_bytes or there.state(now) not in glacier.READABLE:
+            continue
+        hostname = retention.hostname_of(archive.bucket.read(there.key, first=_HEAD_BYTES))
+        if hostname not in (None, archive.job.hostname):
+            told.append(f"{name} is of the host {hostname}, and job.hostname is {archive.job.hostname}")
+    return told
+
+
+def _facts(
+    found: manifest.Collection,
+    listing: dict[str, glacier.S3Object],
+    contents: dict[retention.SetId, retention.Contents],
+    plan: retention.Plan,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": bool(plan.going or plan.uploads),
+        "sets": [_going_facts(one) for one in plan.going],
+        "uploads": [{"key": one.key, "started": to_w3(one.started)} for one in plan.uploads],
+        "object_count": len(plan.objects),
+        "size_bytes": retention.sizes(plan.objects),
+        "kept": [retention.chain_facts(chain, listing) for chain in plan.kept],
+        "left": [retention.set_facts(one, contents[retention.set_id(one)]) for one in plan.left],
+        "diff": retention.diff(found, plan),
+    }
+    if plan.newest_is_old:
+        result["warnings"] = [
+            "The newest chain is older than older_than. As in duplicity it stays all the same: "
+            "look whether backups still run."
+        ]
+    return result
+
+
+def _going_facts(one: retention.Going) -> dict[str, Any]:
+    return {
+        **retention.set_facts(one.backup_set, one.contents),
+        "reasons": list(one.reasons),
+        "keys": [found.key for found in one.contents.objects],
+    }
+
+
+# --- deleting -------------------------------------------------------------------------------------------------------
+
+
+def _requests(contents: retention.Contents) -> Iterator[list[str]]:
+    """The keys of each request. The manifest goes before the rest: what is half deleted never looks complete."""
+    for objects in (contents.manifests, contents.others):
+        for start in range(0, len(objects), DELETE_AT_ONCE):
+            yield [found.key for found in objects[start : start + DELETE_AT_ONCE]]
+
+
+def _delete(archive: Archive, plan: retention.Plan, result: dict[str, Any]) -> None:
+    """Set by set, until S3 refuses something. Raises CleanupIncomplete when something was deleted by then."""
+    gone: list[str] = []
+    objects = uploads = 0
+    keys: list[str] = []
+    try:
+        for one in plan.going:
+            for keys in _requests(one.contents):
+                archive.bucket.delete(keys)
+                objects += len(keys)
+            gone.append(to_w3(one.backup_set.end))
+        for upload in plan.uploads:
+            archive.bucket.abort(upload)
+            uploads += 1
+    except PermafrostError as error:
+        failed = error.facts.get("failed", {})
+        objects += len(keys) - len(failed) if failed else 0
+        if not objects + uploads:
+            raise  # nothing was changed, and the error says why
+        incomplete = CleanupIncomplete(
+            f"{error} {len(gone)} of {len(plan.going)} sets were deleted whole, {objects} of {len(plan.objects)} "
+            f"objects in all, and {uploads} of {len(plan.uploads)} unfinished uploads were aborted.",
+            failed=failed,
+        )
+        told = {name: value for name, value in result.items() if name != "diff"}
+        incomplete.result = {**told, "changed": True, "deleted": gone, "deleted_objects": objects}
+        raise incomplete from None

@@ -1,0 +1,62 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What can be said of a restore before it begins: how long it takes at the least, and how much room it needs.
+
+Pure. The bucket tells the size of volumes only. What they hold takes at least as much room once it is restored, but for
+two cases: an incremental may delete what a full holds, and a volume may hold other files beside a path.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import CopiesExpire
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import THAWED, Plan, PlannedObject
+from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
+
+MB = 1024 * 1024
+# A copy that expires so soon after the estimated end is told.
+_NEAR = timedelta(hours=1)
+
+
+def size_bytes(plan: Plan) -> int:
+    """The bytes that the restore reads."""
+    return sum(volume.size_bytes for volume in plan.volumes)
+
+
+def least_room(plan: Plan, path: str) -> int:
+    """Bytes that the restored data take in any case; 0 where the volumes do not tell."""
+    if any("duplicity-inc." in volume.key for volume in plan.volumes):
+        return 0
+    sure = plan.volumes[1:-1] if path else plan.volumes  # the outer ones may hold other paths too
+    return sum(volume.size_bytes for volume in sure)
+
+
+def check_expiry(plan: Plan, rate: float, now: datetime) -> list[str]:
+    """Raise CopiesExpire when a thawed copy ends before the restore does; words of warning when soon after."""
+    takes = timedelta(seconds=size_bytes(plan) / (rate * MB))
+    end = now + takes
+    expiring = _before(plan, end)
+    at_work = f"The restore reads {size_bytes(plan) / MB:.1f} MB, at {rate:g} MB/s until about {to_w3(end)}"
+    if expiring:
+        raise CopiesExpire(
+            f"{at_work}, and {len(expiring)} thawed copies expire before: {_some(expiring)}.",
+            expiring=[volume.key for volume in expiring],
+            first_expiry=expiring[0].expires,
+            estimated_end=to_w3(end),
+        )
+    near = _before(plan, end + max(takes, _NEAR))
+    if near:
+        return [f"{at_work}, and {len(near)} thawed copies expire soon after: {_some(near)}."]
+    return []
+
+
+def _before(plan: Plan, end: datetime) -> list[PlannedObject]:
+    """Thawed copies that are gone by then, the first to go first. W3 times in UTC sort as text."""
+    found = [one for one in plan.volumes if one.state == THAWED and (one.expires or "") < to_w3(end)]
+    return sorted(found, key=lambda one: (one.expires or "", one.key))
+
+
+def _some(volumes: list[PlannedObject]) -> str:
+    named = ", ".join(f"{one.key.rpartition('/')[2]} at {one.expires}" for one in volumes[:3])
+    return named + (f" and {len(volumes) - 3} more" if len(volumes) > 3 else "")
