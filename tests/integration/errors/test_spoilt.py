@@ -44,7 +44,9 @@ CASES: dict[str, Case] = {
         f"Of {VOLUMES} volumes that this restore reads, {VOLUMES} are frozen and 0 are thawing: duplicity-full.",
         "Thaw them with glacier_restore",
     ),
-    "frozen, no such path": expect(restored("frozen", "new", path="part 9"), "path_not_in_backup", "part 9 not found"),
+    "frozen, no such path": expect(
+        restored("frozen", "new", path="part 9"), "path_not_in_backup", "'part 9' is not in the backup of 20"
+    ),
     "frozen, no such path in a volume": expect(
         restored("frozen", "new", path="part 1/no"), "path_not_in_backup", "'part 1/no' is not in the backup of 20"
     ),

@@ -66,7 +66,7 @@ def tasks(job: Job, dest: Path) -> list[dict[str, Any]]:
         ("glacier_restore_info", {"job": job}),
         ("duplicity_restore", {"job": job, "dest": str(dest)}),
         ("duplicity_restore", {"job": wrong, "dest": str(dest) + "2"}),
-        ("duplicity_restore", {"job": job, "dest": str(dest)}),
+        ("duplicity_restore", {"job": job, "path": "file", "dest": str(dest)}),
         ("glacier_restore", {**service, "bucket": bucket, "keys": ["no-such-key"]}),
         ("duplicity_backup", {"job": job, "no_such_option": 1}),
         ("duplicity_backup", {"job": {**job, "credentials": {**job["credentials"], "no_such_option": 1}}}),
