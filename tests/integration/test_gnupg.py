@@ -122,7 +122,6 @@ def test_what_a_host_without_the_right_secret_is_told(stage: Stage, s3: S3Lab) -
             "no key, check": Task(BACKUP, {"job": stage.job(public, "lost")}, check=True),
             "another key": stage.restore(stage.encryption("host", secret=("other",)), "lost", "b"),
             "another passphrase": stage.restore({**opened, "passphrase": "of another key"}, "lost", "c"),
-            "no passphrase": stage.restore({**opened, "passphrase": None}, "lost", "d"),
             "broken": stage.restore({**opened, "secret_keys": broken.decode()}, "lost", "e"),
         }
     )
@@ -130,7 +129,6 @@ def test_what_a_host_without_the_right_secret_is_told(stage: Stage, s3: S3Lab) -
         refused(done[name], "secret_key_missing", "Give job.encryption.secret_keys", "duplicity_backup with full: true")
     refused(done["another key"], "secret_key_mismatch", "No secret key", "Give the secret key of the chain")
     refused(done["another passphrase"], "wrong_key_passphrase", "Bad passphrase")
-    refused(done["no passphrase"], "wrong_key_passphrase", "Give the passphrase that this secret key")
     refused(done["broken"], "bad_input", "job.encryption.secret_keys")
     assert s3.state(bucket) == before
     assert not list(stage.root.glob("?"))
