@@ -188,23 +188,28 @@ options:
             required: true
           passphrase:
             description:
-              - The passphrase, one line; with mode V(gpg) that of the secret keys, if they have one. Without it nothing
-                can ever be restored, so keep it elsewhere too.
+              - The passphrase, one line; with mode V(gpg) that of O(job.encryption.secret_keys), if they have one.
+                Without it nothing can ever be restored, so keep it elsewhere too.
             type: str
           encrypt_keys:
             description: Fingerprints of the keys that can read the backup, 40 hexadecimal digits each.
             type: list
             elements: str
           sign_key:
-            description: The fingerprint of the key that signs. Its secret key is then needed on each backup.
+            description:
+              - The fingerprint of the key, or of the one subkey, that signs. Its secret key is then needed on each
+                backup. A restore with it refuses volumes that have no good signature of it.
             type: str
           public_keys:
-            description: The public keys, as C(gpg --armor --export) prints them. Needed for backups.
+            description:
+              - The public keys, as C(gpg --armor --export) prints them, also several exports one after the other.
+                Needed for backups.
             type: str
           secret_keys:
             description:
-              - The secret keys, as C(gpg --armor --export-secret-keys) prints them, for restores and for signing. They
-                are in a keyring that lives as long as the run.
+              - The secret keys, as C(gpg --armor --export-secret-keys) prints them, for restores, for signing, and for
+                an incremental on a host that lost its archive directory. They are in a keyring that lives as long as
+                the run.
             type: str
       server_side_encryption:
         description:

@@ -22,19 +22,34 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     host,
     log,
     manifest,
+    openpgp,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EncryptionMismatch,
+    KeysChanged,
     ManifestUnreadable,
     PathNotInBackup,
     PermafrostError,
     PlanDisagrees,
+    SecretKeyMismatch,
+    SecretKeyMissing,
     VolumesMissing,
+    WrongKeyPassphrase,
     WrongPassphrase,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+
+# The job's encryption does not open what is in the bucket, or must not add to it.
+SECRETS_REFUSED = (
+    EncryptionMismatch,
+    KeysChanged,
+    SecretKeyMismatch,
+    SecretKeyMissing,
+    WrongKeyPassphrase,
+    WrongPassphrase,
+)
 
 
 class Archive:
@@ -42,6 +57,7 @@ class Archive:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.new_secrets = False  # whether the backup that was prepared begins a chain of other secrets
 
     @cached_property
     def engine(self) -> Engine:
@@ -73,33 +89,42 @@ class Archive:
         finished = self.engine.run(spec, before)
         return finished, log.summarize(self._events(finished))
 
-    def succeed(self, spec: command.ContainerSpec) -> tuple[Finished, log.Run]:
-        """Run to the end; an exit code other than 0 raises the error that it stands for."""
+    def succeed(self, spec: command.ContainerSpec, time: datetime | None = None) -> tuple[Finished, log.Run]:
+        """Run to the end; an exit code other than 0 raises the error that it stands for. ``time`` as in failure."""
         finished, run = self.run(spec)
         if finished.exit_code:
-            raise self.failure(finished, run)
+            raise self.failure(finished, run, time)
         return finished, run
 
     def verify(
-        self, spec: command.ContainerSpec, before: Callable[[], None], path: str
+        self, spec: command.ContainerSpec, before: Callable[[], None], path: str, time: datetime
     ) -> tuple[Finished, log.Run, differences.Verified]:
         """Run a verify to its end. duplicity ends with 1 for differences, and for a volume that is not there."""
         finished, run = self.run(spec, before)
         found = differences.summarize(self._events(finished), path)
         if finished.exit_code not in (0, 1) or run.errors or found.compared is None:
-            raise self.failure(finished, run)
+            raise self.failure(finished, run, time)
         return finished, run, found
 
-    def failure(self, finished: Finished, run: log.Run) -> PermafrostError:
-        """The error of a failed run. duplicity names a wrong passphrase in many ways, and gpg in one: ask it."""
+    def failure(self, finished: Finished, run: log.Run, time: datetime | None = None) -> PermafrostError:
+        """The error of a failed run on the chain at ``time``, or on the newest.
+
+        duplicity names a wrong passphrase in many ways, and gpg in one: ask it.
+        """
         if self.job.encrypted or re.search("gpg|GPG", finished.output):
             try:
-                self.check_passphrase(self.listing())
-            except (EncryptionMismatch, WrongPassphrase) as error:
+                self.check_passphrase(self.listing(), time)
+            except SECRETS_REFUSED as error:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
-        return diagnosis.failure(finished.exit_code, run, finished.output)
+        return self._of_keys(diagnosis.failure(finished.exit_code, run, finished.output))
+
+    def _of_keys(self, error: PermafrostError) -> PermafrostError:
+        """gpg lacks a secret key in the same words when none was given and when others were."""
+        if isinstance(error, SecretKeyMissing) and self.job.encryption.secret_keys:
+            return SecretKeyMismatch(error.what, **error.facts)
+        return error
 
     def _events(self, finished: Finished) -> Iterator[log.Event]:
         path = Path(finished.log_file)
@@ -112,16 +137,20 @@ class Archive:
     # --- manifests --------------------------------------------------------------------------------------------------
 
     def manifests(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume]]:
-        """The volumes that the manifests of ``sets`` list. The container brings what the host does not have yet."""
+        """The volumes that the manifests of these sets of one chain list.
+
+        The container brings what the host does not have yet: of this chain alone, since others may have other secrets.
+        """
         self.forget_finished_parts(sets)
         self._drop_unusable(sets)
         if any(volumes is None for volumes in self._local(sets).values()):
-            self.succeed(command.fetch_metadata(self.job, host.run_dir(self.job, "info")))
+            time = max(one.end for one in sets)
+            self.succeed(command.fetch_metadata(self.job, host.run_dir(self.job, "info"), time=time), time)
         read = self._local(sets)
         lacking = [stem for stem, volumes in read.items() if volumes is None]
         if lacking:
             # duplicity only warns of a manifest that it cannot read, and goes on without it.
-            self.check_passphrase(self.listing())
+            self.check_passphrase(self.listing(), max(one.end for one in sets))
             raise ManifestUnreadable(f"These manifests are not whole: {_some(lacking)}.", manifests=lacking)
         return {stem: volumes or [] for stem, volumes in read.items()}
 
@@ -146,27 +175,65 @@ class Archive:
             if volumes is None:
                 host.forget_manifest(self.job, stem)
 
-    def check_passphrase(self, listing: dict[str, glacier.S3Object]) -> None:
-        """Raise WrongPassphrase unless the job's passphrase opens the newest manifest of the bucket.
+    def check_encryption(self, listing: dict[str, glacier.S3Object]) -> None:
+        """Before a backup: raise unless its encryption is that of the newest manifest of the bucket.
 
-        duplicity itself never reads one before a full, and would start a chain that the old passphrase does not open.
+        duplicity itself never reads one before a full, and would start a chain that the old secrets do not open.
         """
-        sets = [one for chain in self.collection(listing).chains for one in chain.sets]
-        newest = max(sets, key=lambda one: one.end, default=None)
+        newest = self._newest(listing)
         if newest is None:
             return
-        if str(newest.manifest).endswith(".gpg") != self.job.encrypted:
-            mode, found = ("symmetric", "not encrypted") if self.job.encrypted else ("none", "encrypted")
-            raise EncryptionMismatch(f"{newest.manifest} is {found}, and the job's encryption.mode is {mode}.")
-        if not self.job.encrypted:
+        given = self.job.encryption
+        content = self._manifest(newest) if self.job.encrypted else b""
+        found = openpgp.recipients(content)
+        if given.mode == "gpg" and not (found and given.fits(found)):
+            whom = _for_whom(found)
+            raise KeysChanged(f"{newest.manifest} is encrypted {whom}, and not for job.encryption.encrypt_keys.")
+        if given.mode == "symmetric":
+            self._open(newest, content)
+
+    def check_passphrase(self, listing: dict[str, glacier.S3Object], time: datetime | None = None) -> None:
+        """Raise unless what the job has opens the last manifest of the chain at ``time``, or the newest of all.
+
+        A backup host without secret keys has nothing to open one with, and passes.
+        """
+        newest = self._newest(listing, time)
+        if newest is None or not self.job.encrypted:
             return
-        content = self.bucket.read(self.job.key_prefix + str(newest.manifest))
+        if self.job.encryption.mode == "symmetric" or self.job.encryption.secret_keys:
+            self._open(newest, self._manifest(newest))
+
+    def _newest(self, listing: dict[str, glacier.S3Object], time: datetime | None = None) -> manifest.BackupSet | None:
+        """The last complete set until ``time``. EncryptionMismatch when only one of it and the job is encrypted."""
+        sets = [one for chain in self.collection(listing).chains for one in chain.sets]
+        newest = max((one for one in sets if not time or one.end <= time), key=lambda one: one.end, default=None)
+        if newest and str(newest.manifest).endswith(".gpg") != self.job.encrypted:
+            found = "not encrypted" if self.job.encrypted else "encrypted"
+            raise EncryptionMismatch(
+                f"{newest.manifest} is {found}, and the job's encryption.mode is {self.job.encryption.mode}."
+            )
+        return newest
+
+    def _manifest(self, one: manifest.BackupSet) -> bytes:
+        return self.bucket.read(self.job.key_prefix + str(one.manifest))
+
+    def _open(self, one: manifest.BackupSet, content: bytes) -> None:
+        """Let gpg open a manifest as it is in the bucket."""
+        found, mode = openpgp.recipients(content), self.job.encryption.mode
+        if found and found.passphrase != (mode == "symmetric"):
+            raise KeysChanged(
+                f"{one.manifest} is encrypted {_for_whom(found)}, and the job's encryption.mode is {mode}."
+            )
         spec = command.open_manifest(self.job, host.run_dir(self.job, "passphrase"), "manifest.gpg")
         copy = Path(host.run_dir(self.job, "passphrase"), "manifest.gpg")
         finished = self.engine.run(spec, lambda: _write(copy, content))
-        if finished.exit_code:
-            said = " ".join(finished.output.split())[-200:]
-            raise WrongPassphrase(f"gpg cannot open {newest.manifest}: {said}.", manifest=newest.manifest)
+        if not finished.exit_code:
+            return
+        what = f"gpg cannot open {one.manifest}: {' '.join(finished.output.split())[-200:]}."
+        if mode == "gpg":
+            error = self._of_keys(diagnosis.failure(finished.exit_code, log.summarize([]), finished.output))
+            raise type(error)(what, manifest=one.manifest)
+        raise WrongPassphrase(what, manifest=one.manifest)
 
     def time_of_set(self, time: datetime) -> datetime:
         """The time of the set that a restore as of ``time`` gives."""
@@ -187,7 +254,7 @@ class Archive:
         spec = command.restore_dry_run(self.job, host.run_dir(self.job, "plan"), path=path, time=chosen)
         finished, run = self.run(spec)
         if run.required_volumes is None:
-            error = self.failure(finished, run)
+            error = self.failure(finished, run, chosen)
             if not isinstance(error, VolumesMissing):
                 raise error
         needed = manifest.needed_volumes(sets, self.manifests(sets), manifest.path_index(path))
@@ -215,7 +282,7 @@ class Archive:
 
     def files(self, time: datetime) -> Iterator[log.ListedFile]:
         """The files of the backup at ``time``, one at a time."""
-        finished, _run = self.succeed(command.list_files(self.job, host.run_dir(self.job, "list"), time=time))
+        finished, _run = self.succeed(command.list_files(self.job, host.run_dir(self.job, "list"), time=time), time)
         for event in self._events(finished):
             found = log.listed_file(event)
             if found:
@@ -224,6 +291,14 @@ class Archive:
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+def _for_whom(found: openpgp.Recipients | None) -> str:
+    if found is None:
+        return "for nobody that can be known"
+    names = [f"{one} (hidden)" if one == "0" * 16 else one for one in sorted(found.key_ids)]
+    keys = [f"for key {', '.join(names)}"] if names else []
+    return " and ".join(keys + (["with a passphrase"] if found.passphrase else []))
 
 
 def _some(names: list[str]) -> str:

@@ -20,11 +20,14 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     Busy,
     ClockBehind,
+    KeysChanged,
     PermafrostError,
     SourceMissing,
     SourceUnreadable,
+    WrongPassphrase,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.following import Follower
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.inspecting import set_facts
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
@@ -39,20 +42,24 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     spec = command.backup(job, host.run_dir(job, verb), full=params["full"], dry_run=check_mode)
     archive = Archive(job)
     if check_mode:
-        finished, run = archive.run(spec, lambda: _preflight(archive, check_mode))
-        return _with_diff(_predicted(archive, finished, run, _facts(job, spec, finished, run)))
+        finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
+        return _with_diff(_predicted(archive, finished, run, _facts(archive, spec, finished, run)))
     begun = datetime.now(timezone.utc)
     try:
         with _watching(job) as survey:
-            finished, run = archive.run(spec, lambda: _preflight(archive, check_mode))
-            result = _facts(job, spec, finished, run)
+            finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
+            result = _facts(archive, spec, finished, run)
             _complete(archive, finished, run, survey, result)
     except Busy:
         raise  # the run that is on writes its own record
     except PermafrostError as error:
         host.write_record(job, "last_run", _failed(error, begun))
         raise
-    record = {**_record(finished, None), "source_files": run.statistics.get("source_files")}
+    record = {
+        **_record(finished, None),
+        "source_files": run.statistics.get("source_files"),
+        "sign_key": job.encryption.sign_key,
+    }
     host.write_record(job, "last_run", record)
     host.write_record(job, "last_success", record)
     return _with_diff(result)
@@ -89,7 +96,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
         raise
 
 
-def _preflight(archive: Archive, check_mode: bool) -> None:
+def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
     require_source(job)
@@ -98,12 +105,40 @@ def _preflight(archive: Archive, check_mode: bool) -> None:
     _check_clock(sets)
     if job.credentials is None and job.network != "host":
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
-        archive.succeed(command.fetch_metadata(job, host.run_dir(job, "info")))
-    archive.check_passphrase(listing)
+        archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
+    archive.new_secrets = _new_secrets(archive, listing, full)
     write_lists(job, "check" if check_mode else "backup")
     if not check_mode:
         archive.forget_finished_parts(sets)
+        resuming.forget_other_secrets(job, archive.new_secrets)
         resuming.settle(job, archive.collection(listing).interrupted, listing)
+
+
+def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> bool:
+    """Other secrets than those of the newest chain begin a new one when a full was asked for, and never else."""
+    try:
+        archive.check_encryption(listing)
+        if archive.collection(listing).chains:
+            _check_signer(archive.job)
+    except (KeysChanged, WrongPassphrase):
+        if not full:
+            raise
+        return True
+    return False
+
+
+def _check_signer(job: Job) -> None:
+    """Who signed is inside the encryption, so only a host that remembers its last success can tell."""
+    last, now = host.read_record(job, "last_success") or {}, job.encryption.sign_key
+    before = last.get("sign_key", now)
+    if before != now:
+        raise KeysChanged(
+            f"The last backup was signed {_by(before)}, and with job.encryption this one would be signed {_by(now)}."
+        )
+
+
+def _by(signer: str | None) -> str:
+    return f"by {signer}" if signer else "by nobody"
 
 
 def require_source(job: Job) -> None:
@@ -148,12 +183,14 @@ def _read_list(path: str) -> str:
         raise BadInput(f"job.selection: the list {path} cannot be read: {error}.") from None
 
 
-def _facts(job: Job, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+    job = archive.job
     result = {
         "changed": False,
         "command": list(spec.argv),
         "attached": finished.attached,
         "resumed": run.resumed,
+        "new_secrets": archive.new_secrets,
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
         "unreadable": unreadable(job, run),

@@ -9,7 +9,7 @@ files below ``SECRETS``, never arguments or environment.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ansible_collections.permafrost.backup.plugins.module_utils import credentials as aws
@@ -27,6 +27,14 @@ RESTORE = "/permafrost/restore"
 SECRETS = "/run/secrets"
 AWS_DIR = "/run/aws"
 CA_BUNDLE = "/permafrost/ca.pem"
+# The keyring of a run with secret keys: below the run's secrets on the host, and the only place there to write to.
+KEYRING = "/permafrost/keyring"
+KEYRING_DIR = "keyring"
+_GPG = ("gpg", "--batch", "--quiet")
+_PUBLIC_KEYS, _SECRET_KEYS = "public-keys", "secret-keys"
+# gpg-agent protects a key anew when it is first used, and takes seconds to measure how slow it can be. The passphrase
+# lies beside this keyring.
+_AGENT_CONF = b"s2k-count 65536\n"
 LOG_FILE = log.FILE_NAME
 STATUS_FILE = "gpg.status"
 # Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
@@ -37,7 +45,8 @@ LABEL_VERB = "permafrost.backup.verb"
 LABEL_COMMAND = "permafrost.backup.command"
 
 # With --use-agent duplicity asks nobody, but without any PASSPHRASE it would not open the last manifest either, and an
-# incremental with a wrong passphrase would succeed. gpg itself reads the real one from its file.
+# incremental with a wrong passphrase would succeed. gpg itself reads the real one from its file. In mode gpg a backup
+# may lack the secret key, and its keys are compared before: only a dry run, which copies nothing, reads a manifest.
 _PASSPHRASE_MARKER = "in-passphrase-file"
 _CAPS_READ = ("DAC_READ_SEARCH",)
 _CAPS_WRITE = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "MKNOD")
@@ -64,7 +73,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """One run. ``argv[0]`` is the program; ``secrets`` maps file names below SECRETS to their content."""
+    """One run. ``argv[0]`` is the program; ``secrets`` maps file names below SECRETS to their content.
+
+    With ``keyring`` the run of ``import_keys`` comes before it.
+    """
 
     job: str
     verb: str
@@ -75,8 +87,9 @@ class ContainerSpec:
     environment: dict[str, str]
     mounts: tuple[Mount, ...]
     capabilities: tuple[str, ...]
-    secrets: dict[str, str] = field(repr=False)
+    secrets: dict[str, bytes] = field(repr=False)
     limits: Limits = NO_LIMITS
+    keyring: bool = False
 
     @property
     def name(self) -> str:
@@ -87,12 +100,13 @@ class ContainerSpec:
     def identity(self) -> str:
         """Tasks of equal identity do the same work: the later one attaches to the run of the earlier.
 
-        Backups do when they are of the same source to the same target, whatever the other options; anything else must
-        be the very same command.
+        Backups do when they are of the same source to the same target for the same keys, whatever the other options;
+        anything else must be the very same command.
         """
         if self.verb == "backup":
-            kind, source, url = self.argv[1], self.argv[-2], self.argv[-1]
-            return hashlib.sha256("\0".join((kind, source, url)).encode("utf-8", "surrogateescape")).hexdigest()
+            keys = [key for option, key in zip(self.argv, self.argv[1:]) if option == "--encrypt-key"]
+            work = (self.argv[1], self.argv[-2], self.argv[-1], *keys)
+            return hashlib.sha256("\0".join(work).encode("utf-8", "surrogateescape")).hexdigest()
         mounts = [f"{mount.source}:{mount.target}" for mount in self.mounts]
         return hashlib.sha256("\0".join((*self.argv, *mounts)).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -101,6 +115,7 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
     """A full, or what the age of the last full asks for."""
     if job.source is None:
         raise BadInput("job.source is missing: there is nothing to back up.")
+    job.encryption.require_for_backup()
     argv = [
         *_kind(job, full),
         *_common(job),
@@ -143,12 +158,19 @@ def _own_places(job: Job, source: str, top: str) -> list[str]:
     return [word for one in patterns if globs.concerns(one, top) for word in ("--exclude", one)]
 
 
-def fetch_metadata(job: Job, run_dir: str) -> ContainerSpec:
-    """Brings manifests and signatures of all chains into the archive directory; nothing is thawed.
+def fetch_metadata(job: Job, run_dir: str, *, time: datetime | None = None) -> ContainerSpec:
+    """Brings manifests and signatures into the archive directory: those of all chains, or of the chain at ``time``.
 
-    duplicity has no verb for it and collection-status does not do it. Cleanup does, and without --force it only lists.
+    Nothing is thawed. duplicity has no verb for it and collection-status does not do it. Cleanup does, and without
+    --force it only lists.
     """
-    return _spec(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", "full", *_common(job), job.url])
+    which = ["partial", "--time", to_w3(time)] if time else ["full"]
+    return _spec(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", *which, *_common(job), job.url])
+
+
+def list_sets(job: Job, run_dir: str) -> ContainerSpec:
+    """Lists the bucket and reads nothing: it tells whether the container can reach it."""
+    return _spec(job, "info", run_dir, ["collection-status", *_common(job), job.url])
 
 
 def list_files(job: Job, run_dir: str, *, time: datetime) -> ContainerSpec:
@@ -164,6 +186,7 @@ def restore_dry_run(job: Job, run_dir: str, *, path: str, time: datetime | None)
 
 def restore(job: Job, run_dir: str, *, path: str, time: datetime, into: str) -> ContainerSpec:
     """Restore into ``data`` below the host's directory ``into``."""
+    job.encryption.require_for_restore()
     argv = ["restore", *_common(job), *_selection(path, time), job.url, f"{RESTORE}/data"]
     mounts = [Mount(into, RESTORE, read_only=False)]
     return _spec(job, "restore", run_dir, argv, mounts=mounts, capabilities=_CAPS_WRITE)
@@ -173,6 +196,7 @@ def verify(job: Job, run_dir: str, *, path: str, time: datetime, compare_data: b
     """Read every volume that ``path`` needs, and with ``compare_data`` compare what they hold with the source."""
     if job.source is None:
         raise BadInput("job.source is missing: there is nothing to compare the backup with.")
+    job.encryption.require_for_restore()
     argv = [
         "verify",
         *(["--compare-data"] if compare_data else []),
@@ -186,15 +210,26 @@ def verify(job: Job, run_dir: str, *, path: str, time: datetime, compare_data: b
 
 
 def open_manifest(job: Job, run_dir: str, manifest: str) -> ContainerSpec:
-    """gpg on a copy of the newest manifest (below ``run_dir``): the passphrase opens it, or this run must not start."""
-    argv = [*_gpg(), "--output", "/dev/null", "--decrypt", f"{RUN}/{manifest}"]
+    """gpg on a copy of a manifest (below ``run_dir``): what the job has opens it, or this run must not start."""
+    argv = [*_GPG, *_gpg(job), "--output", "/dev/null", "--decrypt", f"{RUN}/{manifest}"]
     return _spec(job, "passphrase", run_dir, argv, program="gpg")
 
 
 def open_manifests(job: Job, run_dir: str, manifests: list[str]) -> ContainerSpec:
     """gpg on copies of manifests (``X.gpg`` below ``run_dir``): leaves ``X`` for each, and says in STATUS_FILE how."""
-    argv = [*_gpg(), "--status-file", f"{RUN}/{STATUS_FILE}", "--multifile", "--decrypt"]
-    return _spec(job, "manifests", run_dir, [*argv, *(f"{RUN}/{name}" for name in manifests)], program="gpg")
+    argv = ["--status-file", f"{RUN}/{STATUS_FILE}", "--multifile", "--decrypt", *(f"{RUN}/{one}" for one in manifests)]
+    return _spec(job, "manifests", run_dir, [*_GPG, *_gpg(job), *argv], program="gpg")
+
+
+def import_keys(spec: ContainerSpec) -> ContainerSpec:
+    """What makes the keyring of a run, among the secrets of that run. It needs no network and no data.
+
+    The archive directory is there only to tell whose container it is.
+    """
+    mounts = tuple(one for one in spec.mounts if one.target == ARCHIVE)
+    files = [f"{SECRETS}/{name}" for name in (_PUBLIC_KEYS, _SECRET_KEYS) if name in spec.secrets]
+    argv = (*_GPG, "--import", *files)
+    return replace(spec, verb="keys", argv=argv, network="none", mounts=mounts, capabilities=(), limits=NO_LIMITS)
 
 
 def normal_path(path: str | None) -> str:
@@ -272,8 +307,10 @@ def _storing(job: Job) -> list[str]:
 def _encryption(job: Job) -> list[str]:
     if not job.encrypted:
         return ["--no-encryption"]
-    options = " ".join([*_gpg()[1:3], *_gpg_compression(job)])
-    return ["--use-agent", f"--gpg-options={options}"]
+    keys = [word for key in job.encryption.encrypt_keys for word in ("--encrypt-key", key)]
+    signer = ["--sign-key", job.encryption.sign_key] if job.encryption.sign_key else []
+    options = " ".join([*_gpg(job), *_gpg_compression(job)])
+    return [*keys, *signer, "--use-agent", f"--gpg-options={options}"]
 
 
 def _gpg_compression(job: Job) -> list[str]:
@@ -283,11 +320,22 @@ def _gpg_compression(job: Job) -> list[str]:
     return ["--compress-algo=zlib", f"--compress-level={job.compression_level or 1}"]
 
 
-def _gpg() -> list[str]:
-    return ["gpg", "--pinentry-mode=loopback", f"--passphrase-file={SECRETS}/passphrase", "--batch", "--quiet"]
+def _gpg(job: Job) -> list[str]:
+    """Where gpg finds passphrase and keys, as its options."""
+    given = job.encryption
+    passphrase = [] if given.passphrase is None else [f"--passphrase-file={SECRETS}/passphrase"]
+    options = ["--pinentry-mode=loopback", *passphrase]
+    if given.mode == "gpg":
+        options.append("--trust-model=always")
+    if given.public_keys and not given.secret_keys:
+        options += ["--no-default-keyring", f"--keyring={SECRETS}/{_PUBLIC_KEYS}"]
+    if given.sign_key:
+        # Exactly this one, or gpg may take a signing subkey of it, and duplicity would refuse that on a restore.
+        options.append(f"--local-user={given.sign_key}!")
+    return options
 
 
-def _environment(job: Job) -> dict[str, str]:
+def _environment(job: Job, verb: str) -> dict[str, str]:
     environment = {
         "HOME": "/tmp",
         "AWS_RETRY_MODE": "standard",
@@ -302,8 +350,10 @@ def _environment(job: Job) -> dict[str, str]:
         environment["PERMAFROST_UPLOAD_RATE"] = str(rate)
     if job.ca_bundle:
         environment["AWS_CA_BUNDLE"] = CA_BUNDLE
-    if job.encryption.passphrase is not None:
+    if job.encryption.mode == "symmetric" or (verb == "check" and job.encryption.opens_own):
         environment["PASSPHRASE"] = _PASSPHRASE_MARKER
+    if job.encryption.secret_keys:
+        environment["GNUPGHOME"] = KEYRING
     return {**environment, **_aws_environment(job)}
 
 
@@ -331,13 +381,17 @@ def _aws_config(job: Job) -> str | None:
     return aws.config_file(job.credentials, job.region, sign_bodies=not plain_http)
 
 
-def secret_files(job: Job) -> dict[str, str]:
+def secret_files(job: Job) -> dict[str, bytes]:
     """File name to content, for the directory that is mounted at SECRETS."""
-    files = {
+    given = job.encryption
+    texts = {
         "credentials": aws.credentials_file(job.credentials) if job.credentials else None,
         "config": None if job.credentials and job.credentials.profile else _aws_config(job),
-        "passphrase": None if job.encryption.passphrase is None else job.encryption.passphrase + "\n",
+        "passphrase": None if given.passphrase is None else given.passphrase + "\n",
     }
+    files = {name: None if text is None else text.encode() for name, text in texts.items()}
+    files |= {_PUBLIC_KEYS: given.public_keys, _SECRET_KEYS: given.secret_keys}
+    files[f"{KEYRING_DIR}/gpg-agent.conf"] = _AGENT_CONF if given.secret_keys else None
     return {name: content for name, content in files.items() if content is not None}
 
 
@@ -365,9 +419,10 @@ def _spec(
         hostname=job.hostname,
         network=job.network,
         argv=(program, *argv) if program == "duplicity" else tuple(argv),
-        environment=_environment(job),
+        environment=_environment(job, verb),
         mounts=(*own, *(mounts or [])),
         capabilities=capabilities,
         secrets=secret_files(job),
         limits=job.limits,
+        keyring=job.encryption.secret_keys is not None,
     )

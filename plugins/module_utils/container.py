@@ -20,13 +20,17 @@ from typing import Any
 from ansible_collections.permafrost.backup.plugins.module_utils import host, placing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     ARCHIVE,
+    KEYRING,
+    KEYRING_DIR,
     LABEL_COMMAND,
     LABEL_JOB,
     LABEL_VERB,
     SECRETS,
     ContainerSpec,
+    import_keys,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BadInput,
     Busy,
     EngineLost,
     EngineRefused,
@@ -150,7 +154,7 @@ class Engine:
             alive = found["State"]["Running"]
             if alive and not self._same_place(found):
                 raise self._busy(found)
-            if alive and verb not in LASTING:
+            if verb not in LASTING and (alive or verb != spec.verb) and self._same_place(found):
                 self._remove(found["Id"])  # its task is gone, or it would hold the lock
                 continue
             if alive and verb != spec.verb:
@@ -211,6 +215,8 @@ class Engine:
                 current.previous = _previous(own["State"])
             self._remove(own["Id"])
         secrets = host.write_secrets(self._job, spec.verb, spec.secrets)
+        if spec.keyring:
+            self._make_keyring(spec, secrets)
         current.container = spec.name  # a signal may come between the engine's deed and its reply
         try:
             current.container = self._create(spec, secrets)
@@ -219,6 +225,22 @@ class Engine:
             if current.container != spec.name:
                 self._remove(current.container)
             current.container = ""
+            host.remove_secrets(self._job, spec.verb)
+            raise
+
+    def _make_keyring(self, spec: ContainerSpec, secrets: str) -> None:
+        """Let gpg import the run's keys. They are gone with the run's secrets, and at once when this fails."""
+        try:
+            container = self._create(import_keys(spec), secrets)
+            try:
+                self._api.start(container)
+                code = self._api.wait(container)["StatusCode"]
+                said = self._api.logs(container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
+            finally:
+                self._remove(container)
+            if code:
+                raise BadInput(f"gpg cannot import job.encryption.secret_keys: {' '.join(said.split())[-300:]}.")
+        except BaseException:
             host.remove_secrets(self._job, spec.verb)
             raise
 
@@ -261,6 +283,8 @@ class Engine:
         mount = self._types.Mount
         mounts = [mount(one.target, one.source, type="bind", read_only=one.read_only) for one in spec.mounts]
         mounts.append(mount(SECRETS, secrets, type="bind", read_only=True))
+        if spec.keyring:
+            mounts.append(mount(KEYRING, f"{secrets}/{KEYRING_DIR}", type="bind", read_only=False))
         logs: dict[str, Any] = {"type": "json-file", "config": {"max-size": "5m"}}
         if spec.verb == "list":
             # It prints every name, which its log file holds already: what the engine is too slow for may be dropped.

@@ -19,6 +19,10 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"No space left on device|Temp space has", errors.TemporarySpace),
     (None, r"Max open files of \d+ is too low", errors.OpenFilesTooFew),
     (None, r"long term storage|InvalidObjectState", errors.VolumesFrozen),
+    (None, r"key decryption failed: Bad pass|signing failed: Bad pass|can't get input", errors.WrongKeyPassphrase),
+    (None, r"Unusable (?:public|secret) key", errors.KeyUnusable),
+    (None, r"No secret key|Neither remote nor local manifest is readable", errors.SecretKeyMissing),
+    (None, r"Volume was signed by key", errors.WrongSigner),
     (None, r"Bad session key|decryption failed|GPG Failed|gpg: .*[Bb]ad passphrase", errors.WrongPassphrase),
     (None, r"hash mismatch", errors.DamagedVolume),
     (None, r"difftar volume \d+ not found", errors.VolumesMissing),
@@ -39,6 +43,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     ((17, 18), r"", errors.NoBackup),
     ((19, 20), r"", errors.PathNotInBackup),
     ((21,), r"", errors.DamagedVolume),
+    ((22,), r"", errors.WrongSigner),
     ((31,), r"", errors.WrongPassphrase),
     ((35, 53), r"", errors.TemporarySpace),
     ((3, 42), r"", errors.SourceMismatch),
@@ -58,7 +63,7 @@ def failure(exit_code: int, run: Run, output: str) -> errors.PermafrostError:
     """The error of a run that did not end with 0. ``output`` is the tail of what the container printed."""
     said = _said(run)
     evidence = "\n".join(said) or output
-    what = _what(exit_code, said[-1] if said else _last_line(output))
+    what = _what(exit_code, _of_gpg(evidence) or (said[-1] if said else _last_line(output)))
     for codes, text, error in _CAUSES:
         if (codes is None or exit_code in codes) and re.search(text, evidence):
             return error(what, exit_code=exit_code)
@@ -71,6 +76,11 @@ def _said(run: Run) -> list[str]:
         attempts = [text for text in run.warnings if text.startswith("Attempt of ") and _MASKED not in text]
         return attempts or said
     return said
+
+
+def _of_gpg(evidence: str) -> str:
+    """The last words of gpg, whose log duplicity quotes in the middle of its own."""
+    return "; ".join(re.findall(r"^\s*(gpg: .*?)\s*$", evidence, re.MULTILINE)[-2:])
 
 
 def _what(exit_code: int, said: str) -> str:

@@ -240,7 +240,10 @@ class VolumesFrozen(PermafrostError):
 class WrongPassphrase(PermafrostError):
     cause = "wrong_passphrase"
     meaning = "The passphrase does not open what is in the bucket, so nothing was written."
-    next_step = "Give the passphrase that the chain was made with; a new one needs a new key prefix."
+    next_step = (
+        "Give the passphrase that the chain was made with. To begin a new chain with a new one on purpose, run "
+        "duplicity_backup with full: true."
+    )
 
 
 class EncryptionMismatch(PermafrostError):
@@ -357,6 +360,54 @@ class IntegrityFailed(PermafrostError):
     cause = "integrity_failed"
     meaning = "Complete sets are damaged: restores of them, or of what builds on them, may fail. Nothing was changed."
     next_step = "Restore older versions of the objects, or make a new full (duplicity_backup with full)."
+
+
+class KeysChanged(PermafrostError):
+    cause = "keys_changed"
+    meaning = "A chain has the same keys or passphrase, and the same signer, from its full on. Nothing was started."
+    next_step = (
+        "Give the keys or the passphrase that the chain was made with. To begin a new chain with new ones on purpose, "
+        "run duplicity_backup with full: true."
+    )
+
+
+class SecretKeyMissing(PermafrostError):
+    cause = "secret_key_missing"
+    meaning = "What is in the bucket is encrypted for keys, and only a secret key opens it. Nothing was written."
+    next_step = (
+        "Give job.encryption.secret_keys, and their passphrase, for this run. A host that lost its archive directory "
+        "and shall not have them makes a new chain: duplicity_backup with full: true."
+    )
+
+
+class SecretKeyMismatch(PermafrostError):
+    cause = "secret_key_mismatch"
+    meaning = "What is in the bucket is encrypted for other keys than job.encryption.secret_keys. Nothing was written."
+    next_step = (
+        "Give the secret key of the chain; those of several chains may stand one after the other. A host that lost its "
+        "archive directory and shall not have it makes a new chain: duplicity_backup with full: true."
+    )
+
+
+class WrongKeyPassphrase(PermafrostError):
+    cause = "wrong_key_passphrase"
+    meaning = "A key in job.encryption.secret_keys is protected, and job.encryption.passphrase does not open it."
+    next_step = "Give the passphrase that this secret key was exported with."
+
+
+class KeyUnusable(PermafrostError):
+    cause = "key_unusable"
+    meaning = "A key of job.encryption is expired or revoked, or cannot encrypt or sign. No set was completed."
+    next_step = (
+        "Extend its life (gpg --quick-set-expire) and export it anew. To begin a new chain with another key on "
+        "purpose, run duplicity_backup with full: true."
+    )
+
+
+class WrongSigner(PermafrostError):
+    cause = "wrong_signer"
+    meaning = "A volume has no good signature of job.encryption.sign_key. Nothing was put in place."
+    next_step = "Find out who wrote it. Give another sign_key, or none, only if the chain was made so."
 
 
 # --- the thaw -------------------------------------------------------------------------------------------------------

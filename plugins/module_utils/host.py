@@ -180,15 +180,16 @@ def _secrets_home() -> Path:
     raise NoSecretPlace("Neither /run nor /dev/shm is a tmpfs.")
 
 
-def write_secrets(job: Job, verb: str, files: dict[str, str]) -> str:
-    """Write the files 0600 in a 0700 directory, and return the directory."""
+def write_secrets(job: Job, verb: str, files: dict[str, bytes]) -> str:
+    """Write the files 0600 in a 0700 directory, and return it. A name may have a directory of its own before it."""
     place = secrets_dir(job, verb)
     remove_secrets(job, verb)
     _require_private_home(place.parent)
     place.mkdir(mode=0o700)
     for name, content in files.items():
+        (place / name).parent.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
     return str(place)
 

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
-from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import ManifestUnreadable
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import ManifestUnreadable, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, missing_volumes
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
@@ -25,10 +25,10 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
     listing = archive.listing()
     found = archive.collection(listing)
-    manifests = archive.manifests([one for chain in found.chains for one in chain.sets])
+    manifests, refused = _manifests(archive, found)
     result = {
         "changed": False,
-        "chains": [_chain_facts(chain, manifests, listing) for chain in found.chains],
+        "chains": [_chain_facts(chain, manifests, refused, listing) for chain in found.chains],
         "interrupted": [set_facts(one, listing) for one in found.interrupted],
         "orphaned": [set_facts(one, listing) for one in found.orphaned],
         "unknown": found.unknown,
@@ -43,10 +43,32 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         result["files_time"] = to_w3(chosen)
         result.update(_files(archive, chosen, params["pattern"], params["limit"]))
     if params["changes"]:
-        one = manifest.sets_at(found, moment(params["changes"], now))[-1]
+        chain = manifest.sets_at(found, moment(params["changes"], now))
+        if chain[0].end in refused:
+            raise refused[chain[0].end]
+        one = chain[-1]
         result.update(changes_time=to_w3(one.end), changes_kind=one.kind)
         result.update(_changes(job, one, params["pattern"], params["limit"]))
     return result
+
+
+def _manifests(
+    archive: Archive, found: manifest.Collection
+) -> tuple[dict[str, list[manifest.Volume]], dict[datetime, PermafrostError]]:
+    """The manifests of all chains, and by its start why a chain's cannot be opened: its secrets may be older ones.
+
+    Raises when that goes for all chains.
+    """
+    read: dict[str, list[manifest.Volume]] = {}
+    refused: dict[datetime, PermafrostError] = {}
+    for chain in found.chains:
+        try:
+            read.update(archive.manifests(chain.sets))
+        except SECRETS_REFUSED as error:
+            refused[chain.start] = error
+    if refused and not read:
+        raise refused[max(refused)]
+    return read, refused
 
 
 def _ages(found: manifest.Collection, success: dict[str, Any] | None, now: datetime) -> dict[str, int | None]:
@@ -100,10 +122,16 @@ def set_facts(one: manifest.BackupSet, listing: dict[str, S3Object]) -> dict[str
 
 
 def _chain_facts(
-    chain: manifest.Chain, manifests: dict[str, list[manifest.Volume]], listing: dict[str, S3Object]
+    chain: manifest.Chain,
+    manifests: dict[str, list[manifest.Volume]],
+    refused: dict[datetime, PermafrostError],
+    listing: dict[str, S3Object],
 ) -> dict[str, Any]:
-    sets = []
+    sets: list[dict[str, Any]] = []
     for one in chain.sets:
+        if chain.start in refused:
+            sets.append({**set_facts(one, listing), "missing": None})
+            continue
         needed = manifest.needed_volumes([one], manifests, ())
         missing = missing_volumes(needed, listing)
         if one.signature is None:
@@ -113,7 +141,8 @@ def _chain_facts(
         "start": to_w3(chain.start),
         "end": to_w3(chain.end),
         "sets": sets,
-        "missing_count": sum(len(one["missing"]) for one in sets),
+        "missing_count": None if chain.start in refused else sum(len(one["missing"]) for one in sets),
+        "unreadable": refused[chain.start].what if chain.start in refused else None,
     }
 
 

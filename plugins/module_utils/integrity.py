@@ -186,6 +186,8 @@ def _stem(one: BackupSet) -> str:
     return one.manifest_stem[: -len(".manifest")]
 
 
+# gpg has no key for a file, or could not use the one that it has: for want of its passphrase, most often.
+_REFUSALS = ("[GNUPG:] NO_SECKEY", "[GNUPG:] ERROR pkdecrypt_failed")
 _GPG_FILE = re.compile(r"\[GNUPG:\] FILE_START \d+ (?:\S*/)?(?P<name>[^/\s]+)\Z")
 OPENED, REFUSED, BROKEN = "opened", "refused", "broken"
 
@@ -200,6 +202,6 @@ def decrypted(status: str) -> dict[str, str]:
             files[name] = BROKEN
         elif line.startswith("[GNUPG:] DECRYPTION_OKAY"):
             files[name] = OPENED
-        elif "BAD_PASSPHRASE" in line or line.startswith("[GNUPG:] NO_SECKEY"):
+        elif line.startswith(_REFUSALS) or "BAD_PASSPHRASE" in line:
             files[name] = REFUSED
     return files

@@ -27,7 +27,7 @@ Readings = Iterator[tuple[BackupSet, Reading]]
 
 
 def read_manifests(archive: Archive, sets: list[BackupSet], listing: dict[str, S3Object]) -> Readings:
-    """Each set with what its manifest in the bucket says. Raises WrongPassphrase when it opens none of them."""
+    """Each set with what its manifest in the bucket says. Raises when the job's secrets open none of them."""
     encryption = archive.job.encryption
     sealed = []
     for one in sets:
@@ -92,7 +92,7 @@ def _opened(archive: Archive, sets: list[BackupSet], others_opened: bool) -> Ite
     try:
         states = _states(archive, finished)
         if not others_opened and set(states.values()) == {integrity.REFUSED}:
-            raise WrongPassphrase(f"gpg can open none of {len(sets)} manifests.", manifest=str(sets[-1].manifest))
+            _refuse(archive, sets)
         for name, one in names.items():
             state = states.get(name, integrity.BROKEN)
             yield one, state, _reading(archive, one, state, place / name[: -len(".gpg")])
@@ -100,6 +100,13 @@ def _opened(archive: Archive, sets: list[BackupSet], others_opened: bool) -> Ite
         for name in names:
             (place / name).unlink(missing_ok=True)
             (place / name[: -len(".gpg")]).unlink(missing_ok=True)
+
+
+def _refuse(archive: Archive, sets: list[BackupSet]) -> None:
+    if archive.job.encryption.mode == "gpg":
+        archive.check_passphrase(archive.listing())  # it tells another key from a key that its passphrase does not open
+        return
+    raise WrongPassphrase(f"gpg can open none of {len(sets)} manifests.", manifest=str(sets[-1].manifest))
 
 
 def _states(archive: Archive, finished: Finished) -> dict[str, str]:

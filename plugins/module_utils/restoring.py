@@ -239,7 +239,7 @@ def _restore(archive: Archive, order: _Order, before: Callable[[], None], result
     try:
         finished, run = archive.run(order.spec, before)
         if finished.exit_code:
-            raise destination.where_full(order.job, order.dest, archive.failure(finished, run))
+            raise destination.where_full(order.job, order.dest, archive.failure(finished, run, order.time))
         _require_whole(run, order)
         _put_in_place(order, finished, result)
     finally:

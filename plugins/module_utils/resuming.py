@@ -44,6 +44,20 @@ def settle(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Objec
             return
 
 
+def forget_other_secrets(job: Job, new_secrets: bool) -> None:
+    """Before a backup: a set that was begun for some keys is not ended for others. Call as ``settle``.
+
+    duplicity notices another passphrase only, and not in archive classes, where it would have to read a volume.
+    """
+    given = job.encryption
+    keys = {"mode": given.mode, "keys": sorted(given.encrypt_keys), "signer": given.sign_key}
+    before = host.read_record(job, "encryption")
+    if new_secrets or (before and before != keys):
+        host.forget_partial(job)
+    if before != keys:
+        host.write_record(job, "encryption", keys)
+
+
 def _all_stored(volumes: list[Volume], stored: BackupSet | None, listing: Mapping[str, S3Object]) -> bool:
     """Whether the bucket has every volume of the partial manifest: duplicity itself looks at the number of the last."""
     there = {number for number, name in (stored.volumes if stored else {}).items() if listing[name].size_bytes}

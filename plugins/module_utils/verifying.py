@@ -160,7 +160,7 @@ def _run(archive: Archive, spec: command.ContainerSpec, path: str, time: datetim
         archive.require_path(path, time)  # else all below it would be told as new
         write_lists(archive.job, "verify", path)
 
-    finished, run, found = archive.verify(spec, before, path)
+    finished, run, found = archive.verify(spec, before, path, time)
     result.update(
         compared_count=found.compared,
         finished=to_w3(finished.finished),

@@ -29,6 +29,8 @@ options:
   full:
     description:
       - Start a new chain, whatever the age of the last full is.
+      - Only then may its keys, its signer or its passphrase differ from those of the newest chain. The old chain stays,
+        and needs its own for a restore.
     type: bool
     default: false
 seealso:
@@ -59,6 +61,17 @@ EXAMPLES = r"""
       credentials:
         access_key: "{{ vault_web01_key }}"
         secret_key: "{{ vault_web01_secret }}"
+
+- name: For a key whose secret part is not on this host
+  permafrost.backup.duplicity_backup:
+    job:
+      name: web01-data
+      source: /srv/data
+      target: s3://acme-dr/web01/data
+      encryption:
+        mode: gpg
+        encrypt_keys: [8A51E3DD15BB30C9A8086C76F6A7F5F8C712F79C]
+        public_keys: "{{ lookup('ansible.builtin.file', 'backup-public.asc') }}"
 """
 
 RETURN = r"""
@@ -70,6 +83,12 @@ action:
 resumed:
   description: Whether the run went on with a set that an earlier one had left unfinished.
   returned: success
+  type: bool
+  sample: false
+new_secrets:
+  description:
+    - Whether this run began a chain with other keys, another signer or another passphrase than the newest chain.
+  returned: when duplicity ran to its end
   type: bool
   sample: false
 attached:

@@ -83,7 +83,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 chains:
-  description: Each full with its incrementals, oldest first; times in UTC, bytes by storage class, missing volumes.
+  description:
+    - Each full with its incrementals, oldest first; times in UTC, bytes by storage class, missing volumes.
+    - When the manifests of a chain are not on this host and the job's secrets do not open them, C(unreadable) says why,
+      and what is missing is not known (V(null)). The module fails when that goes for every chain.
   returned: success
   type: list
   elements: dict
@@ -91,6 +94,7 @@ chains:
     - start: "2026-11-01T02:00:00Z"
       end: "2026-11-02T02:00:00Z"
       missing_count: 0
+      unreadable: null
       sets:
         - kind: full
           time: "2026-11-01T02:00:00Z"
@@ -132,10 +136,16 @@ last_run:
   type: dict
   sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
 last_success:
-  description: The same of the last backup that counts as a success.
+  description: The same of the last backup that counts as a success, how many files it had, and who signed it.
   returned: success
   type: dict
-  sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
+  sample:
+    started: "2026-11-01T02:00:00Z"
+    finished: "2026-11-01T02:01:00Z"
+    exit_code: 0
+    cause: null
+    source_files: 1200
+    sign_key: null
 last_full_age_seconds:
   description: Age of the newest complete full; null when there is none.
   returned: success

@@ -85,6 +85,15 @@ EXAMPLES = r"""
     force: true
   check_mode: true
   diff: true
+
+- name: Restore a backup for GnuPG keys, on a host that gets the secret key for this task alone
+  permafrost.backup.duplicity_restore:
+    job: "{{ web01_data | combine({'encryption': with_secret_key}, recursive=true) }}"
+    dest: /srv/restored
+  vars:
+    with_secret_key:
+      secret_keys: "{{ vault_backup_secret_key }}"
+      passphrase: "{{ vault_backup_secret_key_passphrase }}"
 """
 
 RETURN = r"""

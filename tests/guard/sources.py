@@ -20,8 +20,8 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "checks", "command", "comparison", "credentials", "diagnosis", "differences", "encryption", "errors", "estimate",
-    "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "pace", "prices", "retention", "retrieval",
-    "schema", "selection", "times",
+    "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices", "retention",
+    "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "checks", "command", "comparison", "credentials", "diagnosis", "differences", "encryption", "errors", "estimate",
-    "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "pace", "prices", "retention", "retrieval",
-    "schema", "selection", "times",
+    "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices", "retention",
+    "retrieval", "schema", "selection", "times",
 )  # fmt: skip
 
 

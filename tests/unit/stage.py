@@ -103,7 +103,7 @@ class Stage:
         log.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir="/dev/shm") as secrets:
             for name, content in spec.secrets.items():
-                Path(secrets, name).write_text(content)
+                Path(secrets, name).write_bytes(content)
             started = datetime.now(timezone.utc)
             done = subprocess.run(_docker(spec, secrets), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         content = log.read_bytes() if log.exists() else b""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command
 from ansible_collections.permafrost.backup.plugins.module_utils.command import ContainerSpec
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, SecretKeyMissing
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from unit import keyring
 from unit.stage import job_params
 
 TIME = datetime(2026, 11, 1, 2, tzinfo=timezone.utc)
@@ -157,7 +158,7 @@ def test_secrets_are_in_files_and_nowhere_else() -> None:
     for spec in all_specs(one):
         seen = f"{spec!r} {spec.argv} {spec.environment} {spec.mounts} {spec.identity} {spec.name}".lower()
         assert "canary" not in seen
-        files = "".join(spec.secrets.values())
+        files = b"".join(spec.secrets.values()).decode()
         for secret in (*SECRETS.values(), ENCRYPTED["passphrase"]):
             assert secret in files
         assert spec.environment["PASSPHRASE"] == "in-passphrase-file"
@@ -266,3 +267,68 @@ def test_the_archive_of_an_adopted_chain_is_not_backed_up() -> None:
     adopt = {"archive_dir": "/srv/data/config", "archive_name": "x", "source_path": "/mnt/backup/src"}
     argv = command.backup(job(adopt=adopt), "/run-dir", full=False, dry_run=False).argv
     assert argv[argv.index("--exclude") + 1] == "/mnt/backup/src/config"
+
+
+def test_public_keys_alone_need_no_keyring() -> None:
+    spec = command.backup(job(encryption=keyring.options("curve", "rsa")), "/run-dir", full=False, dry_run=False)
+    fingerprints = [keyring.fingerprints(name)[0] for name in ("curve", "rsa")]
+    given = [word for option, word in zip(spec.argv, spec.argv[1:], strict=False) if option == "--encrypt-key"]
+    assert given == fingerprints
+    options = next(word for word in spec.argv if word.startswith("--gpg-options="))
+    assert f"--no-default-keyring --keyring={command.SECRETS}/public-keys" in options
+    assert "passphrase" not in options
+    assert set(spec.secrets) == {"public-keys"}
+    assert not spec.keyring
+    assert not {"PASSPHRASE", "GNUPGHOME"} & set(spec.environment)
+
+
+def test_secret_keys_are_imported_into_a_keyring_of_the_run() -> None:
+    text = keyring.armoured("secret", "curve")
+    options = keyring.options("curve", secret_keys=text, passphrase="canary-passphrase")
+    one = job(encryption={**options, "sign_key": options["encrypt_keys"][0]})
+    for spec in all_specs(one):
+        assert spec.keyring
+        assert spec.environment["GNUPGHOME"] == command.KEYRING
+        assert set(spec.secrets) == {"passphrase", "public-keys", "secret-keys", "keyring/gpg-agent.conf"}
+        imported = command.import_keys(spec)
+        assert imported.argv[-3:] == ("--import", "/run/secrets/public-keys", "/run/secrets/secret-keys")
+        assert (imported.network, imported.capabilities, len(imported.mounts)) == ("none", (), 1)
+        for made in (spec, imported):
+            seen = f"{made!r} {made.argv} {made.environment} {made.mounts} {made.identity} {made.name}"
+            assert "canary" not in seen
+            assert text.splitlines()[3] not in seen
+            assert repr(made.secrets["secret-keys"])[10:60] not in seen
+
+
+def test_a_signer_is_named_exactly() -> None:
+    subkey = keyring.fingerprints("rsa")[1]
+    secret = keyring.armoured("secret", "rsa")
+    one = job(encryption=keyring.options("curve", sign_key=subkey, secret_keys=secret))
+    argv = command.backup(one, "/run-dir", full=True, dry_run=False).argv
+    assert argv[argv.index("--sign-key") + 1] == subkey
+    assert any(f"--local-user={subkey}!" in word for word in argv)
+
+
+def test_a_dry_run_reads_a_manifest_only_with_a_key_that_opens_it() -> None:
+    public = keyring.options("curve")
+    own, other = ({**public, "secret_keys": keyring.armoured("secret", name)} for name in ("curve", "rsa"))
+    cases = ((public, True, False), (other, True, False), (own, True, True), (own, False, False))
+    for options, dry_run, marked in cases:
+        spec = command.backup(job(encryption=options), "/run-dir", full=False, dry_run=dry_run)
+        assert ("PASSPHRASE" in spec.environment) is marked
+
+
+def test_what_reads_volumes_wants_a_secret_key() -> None:
+    one = job(encryption=keyring.options("curve"))
+    with pytest.raises(SecretKeyMissing):
+        command.restore(one, "/run-dir", path="", time=TIME, into="/srv/.new")
+    with pytest.raises(SecretKeyMissing):
+        command.verify(one, "/run-dir", path="", time=TIME, compare_data=False)
+
+
+def test_backups_for_other_keys_are_other_work() -> None:
+    made = [
+        command.backup(job(encryption=keyring.options(*names)), "/run-dir", full=False, dry_run=False).identity
+        for names in (("curve",), ("curve", "rsa"), ("curve",))
+    ]
+    assert made[0] == made[2] != made[1]

@@ -38,7 +38,7 @@ def read_by_the_sdk(one: Job) -> botocore.session.Session:
     with tempfile.TemporaryDirectory() as place:
         for name in ("config", "credentials"):
             path = Path(place, name)
-            path.write_text(command.secret_files(one).get(name, ""))
+            path.write_bytes(command.secret_files(one).get(name, b""))
             session.set_config_variable(f"{name}_file", str(path))
         assert session.full_config  # read now: the files go
     session.set_config_variable("profile", "default")

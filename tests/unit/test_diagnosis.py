@@ -102,3 +102,26 @@ def test_too_few_open_files() -> None:
 def test_the_output_speaks_when_there_is_no_log() -> None:
     error = failure(23, Run(), "usage: duplicity\nduplicity: error: unknown option\n\nDuplicity backup complete.\n")
     assert "unknown option" in error.what
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("gpg: signing failed: Bad passphrase\ngpg: [stdin]: sign+encrypt failed: Bad passphrase",
+         errors.WrongKeyPassphrase),
+        ("gpg: public key decryption failed: Bad passphrase", errors.WrongKeyPassphrase),
+        ("gpg: Sorry, we are in batchmode - can't get input", errors.WrongKeyPassphrase),
+        ("gpg: ABCD: skipped: Unusable public key\ngpg: [stdin]: encryption failed: Unusable public key",
+         errors.KeyUnusable),
+        ('gpg: skipped "ABCD!": Unusable secret key', errors.KeyUnusable),
+        ("gpg: public key decryption failed: No secret key\ngpg: decryption failed: No secret key",
+         errors.SecretKeyMissing),
+        ("gpg: decryption failed: Bad session key", errors.WrongPassphrase),
+    ],
+)  # fmt: skip
+def test_what_gpg_says_of_keys(said: str, wanted: type[errors.PermafrostError]) -> None:
+    """Its words, as runs in mode gpg printed them; duplicity ends with 31 for all of them."""
+    text = f"GPGError: GPG Failed, see log below:\n===== Begin GnuPG log =====\n{said}\n===== End GnuPG log ====="
+    error = failure(31, Run(errors=[Event("ERROR", 31, "GPGError", text)]), "")
+    assert type(error) is wanted
+    assert said.splitlines()[-1] in error.what

@@ -214,6 +214,10 @@ STATUS = """\
 [GNUPG:] FILE_START 3 5.gpg
 [GNUPG:] NO_SECKEY 0123456789ABCDEF
 [GNUPG:] FILE_DONE
+[GNUPG:] FILE_START 3 6.gpg
+[GNUPG:] ERROR pkdecrypt_failed 11
+[GNUPG:] DECRYPTION_FAILED
+[GNUPG:] FILE_DONE
 [GNUPG:] FAILURE gpg-exit 33554433
 """
 
@@ -221,4 +225,5 @@ STATUS = """\
 def test_what_gpg_says_of_each_file() -> None:
     assert integrity.decrypted(STATUS) == {
         "0.gpg": "opened", "2.gpg": "broken", "1.gpg": "broken", "4.gpg": "refused", "5.gpg": "refused",
+        "6.gpg": "refused",
     }  # fmt: skip

@@ -25,13 +25,13 @@ def expect(case: Case, cause: str, *says: str) -> Case:
     return (case[0], case[1], cause, says)
 
 
-def wrong(module: str, *, fresh: bool = False, passphrase: str = "the wrong passphrase", **options: object) -> Case:
+def wrong(module: str, *, fresh: bool = False, passphrase: str = "the wrong passphrase", **job: object) -> Case:
     """A task with the wrong passphrase, with the archive directory of the backup or after its loss."""
 
     def made(w: Stage) -> dict[str, object]:
-        changes = {"state_dir": str(w.root / f"lost {module}")} if fresh else {}
+        changes = {**job, **({"state_dir": str(w.root / f"lost {module}")} if fresh else {})}
         extra = {"dest": str(w.dest / "sealed")} if module == RESTORE else {}
-        return {"job": sealed(w, passphrase, **changes), **extra, **options}
+        return {"job": sealed(w, passphrase, **changes), **extra}
 
     return expect((module, made, "", ()), "wrong_passphrase", "gpg cannot open", "Give the passphrase that the chain")
 
@@ -61,7 +61,7 @@ CASES: dict[str, Case] = {
         restored("damaged", "new"), "damaged_volume", "mismatch", "Restore an older version of the object"
     ),
     "wrong passphrase, incremental": wrong(BACKUP),
-    "wrong passphrase, full": wrong(BACKUP, full=True),
+    "wrong passphrase, a full that is due": wrong(BACKUP, full_if_older_than="0s"),
     "wrong passphrase, restore": wrong(RESTORE),
     "wrong passphrase, restore after a loss": wrong(RESTORE, fresh=True),
     "wrong passphrase, plan after a loss": wrong(PLAN, fresh=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -14,7 +15,15 @@ from pathlib import Path
 
 import docker
 
-Secrets = Mapping[str, str]
+# As gpg folds base64: a line stands for whole bytes.
+_LINE = 64
+Secrets = Mapping[str, str | bytes]
+
+
+def of_key(name: str, secret: str, public: str) -> dict[str, str | bytes]:
+    """What to look for of an armoured secret key: a line that its public key lacks, as it is and in binary."""
+    line = next(one for one in secret.splitlines()[2:] if len(one) == _LINE and one not in public)
+    return {f"{name}, armoured": line, f"{name}, binary": base64.b64decode(line)}
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,9 @@ class Finder:
     """Looks for these secrets, given by name."""
 
     def __init__(self, secrets: Secrets) -> None:
-        self._needles = {name: secret.encode() for name, secret in secrets.items()}
+        self._needles = {
+            name: secret if isinstance(secret, bytes) else secret.encode() for name, secret in secrets.items()
+        }
         self._longest = max(map(len, self._needles.values()))
         self._client = docker.from_env()
 

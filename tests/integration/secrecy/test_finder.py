@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import docker
 import pytest
-from integration.secrecy.finder import Finder, Hit, watching
+from integration.secrecy.finder import Finder, Hit, of_key, watching
+
+from ansible_collections.permafrost.backup.plugins.module_utils import openpgp
+from unit.keyring import armoured
 
 CANARY = f"planted-canary-{os.getpid()}-0123456789"
 
@@ -83,6 +87,31 @@ def test_in_a_file_of_an_image(finder: Finder, image: str) -> None:
         made.remove()
         client.images.remove(leaking.id, force=True)
         client.close()
+
+
+def test_a_secret_key_in_whatever_form(tmp_path: Path, container: docker.models.containers.Container) -> None:
+    key = armoured("secret", "curve")
+    needles = of_key("curve", key, armoured("public", "curve"))
+    finder = Finder(needles)
+    (tmp_path / "export.asc").write_text(key)
+    (tmp_path / "export.gpg").write_bytes(openpgp.dearmored(key, "PRIVATE KEY BLOCK"))
+    (tmp_path / "result.json").write_text(json.dumps({"invocation": {"module_args": {"secret_keys": key}}}))
+    (tmp_path / "public.asc").write_text(armoured("public", "curve"))
+    found = {(Path(hit.place).name, hit.secret) for hit in finder.files(tmp_path)}
+    assert found == {
+        ("export.asc", "curve, armoured"),
+        ("export.gpg", "curve, binary"),
+        ("result.json", "curve, armoured"),
+    }
+    with subprocess.Popen(["sleep", "60"], env={"LEAK": key}) as process:
+        assert {(hit.secret, hit.kind) for hit in finder.processes()} == {("curve, armoured", "environ")}
+        process.kill()
+    assert set(finder.containers()) == set()
+    made = container.client.containers.create(container.image, [key], entrypoint=["true"])
+    try:
+        assert {(hit.secret, hit.kind) for hit in finder.containers()} == {("curve, armoured", "inspect")}
+    finally:
+        made.remove()
 
 
 def test_in_files_of_any_mode_and_across_reads(finder: Finder, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The passphrase and the AWS secrets are nowhere but where they must be, whatever runs and however it ends."""
+"""Passphrases, keys and AWS secrets are nowhere but where they must be, whatever runs and however it ends."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 import docker
 import pytest
-from integration.secrecy.finder import Finder, Hit, watching
+from integration.secrecy.finder import Finder, Hit, Secrets, of_key, watching
 
+from lab import keys as lab_keys
 from lab import play
+from lab.keys import Key
 from lab.s3.client_api import S3Lab
 
 SECRETS = {
@@ -55,7 +57,7 @@ def tasks(job: Job, dest: Path) -> list[dict[str, Any]]:
     calls: list[tuple[str, dict[str, Any]]] = [
         ("duplicity_backup", {"job": job}),
         ("duplicity_backup", {"job": wrong}),
-        ("duplicity_backup", {"job": wrong, "full": True}),
+        ("duplicity_verify", {"job": wrong, "mode": "integrity"}),
         ("duplicity_backup", {"job": nowhere}),
         ("duplicity_backup", {"job": {**job, "source": "/nonexistent"}}),
         ("duplicity_backup", {"job": {**job, "image": "no-such-image:latest", "state_dir": job["state_dir"] + "2"}}),
@@ -64,7 +66,7 @@ def tasks(job: Job, dest: Path) -> list[dict[str, Any]]:
         ("glacier_restore_info", {"job": job}),
         ("duplicity_restore", {"job": job, "dest": str(dest)}),
         ("duplicity_restore", {"job": wrong, "dest": str(dest) + "2"}),
-        ("duplicity_restore", {"job": job, "dest": str(dest)}),
+        ("duplicity_restore", {"job": job, "path": "file", "dest": str(dest)}),
         ("glacier_restore", {**service, "bucket": bucket, "keys": ["no-such-key"]}),
         ("duplicity_backup", {"job": job, "no_such_option": 1}),
         ("duplicity_backup", {"job": {**job, "credentials": {**job["credentials"], "no_such_option": 1}}}),
@@ -81,32 +83,83 @@ def allowed(hit: Hit, job: Job) -> bool:
     return hit.kind == "file" and inside and (hit.mode, hit.directory_mode) == (0o600, 0o700)
 
 
-def test_no_secret_leaves_its_place(s3: S3Lab, secret_job: Job, tmp_path: Path) -> None:
-    finder = Finder(SECRETS)
+def watched(
+    s3: S3Lab, job: Job, calls: list[dict[str, Any]], secrets: Secrets, tmp_path: Path
+) -> tuple[play.Run, set[str]]:
+    """Run tasks and look everywhere, during and after. Gives also the secrets that were seen where they must be."""
+    finder = Finder(secrets)
     work = tmp_path / "plays"  # what the user wrote: it holds the secrets, and nobody looks there
     work.mkdir()
     engine_root = Path(docker.from_env().info()["DockerRootDir"], "containers")
-    places = [secret_job["state_dir"], secret_job["state_dir"] + "2", secret_job["state_dir"] + "3"]
-    places += [secret_job["temp_dir"], str(engine_root), str(tmp_path / "restored"), *TMPFS]
+    places = [job["state_dir"], job["state_dir"] + "2", job["state_dir"] + "3"]
+    places += [job["temp_dir"], str(engine_root), str(tmp_path / "restored"), *TMPFS]
     s3.fault(operation="PutObject", kind="latency", seconds=0.7)
     s3.fault(operation="GetObject", kind="latency", seconds=0.3)
     with watching(finder.processes, finder.containers, lambda: finder.files(*places)) as during:
-        run = play.run(tasks(secret_job, tmp_path / "restored"), work, "-vvvv", "--diff")
+        run = play.run(calls, work, "-vvvv", "--diff")
     assert run.code == 0, run.output[-3000:]
-    failed = [task.status == "ignored" for task in run.tasks]
-    assert failed == [False, True, True, True, True, True, False, True, False, False, True, True, True, True, True]
+    assert [hit for hit in during if not allowed(hit, job)] == []
 
-    seen = {hit.secret for hit in during if allowed(hit, secret_job)}
-    assert seen == set(SECRETS), "the watch saw the secrets where they must be"
-    assert [hit for hit in during if not allowed(hit, secret_job)] == []
-
-    after = [*finder.processes(), *finder.containers(), *finder.files(*places), *finder.image(secret_job["image"])]
+    after = [*finder.processes(), *finder.containers(), *finder.files(*places), *finder.image(job["image"])]
     after += finder.text("output", "ansible-playbook -vvvv --diff", run.output)
     after += finder.text("results", "tasks", json.dumps([task.result for task in run.tasks], ensure_ascii=False))
     assert after == []
     for top in TMPFS:
-        assert list(Path(top).glob(f"permafrost/{secret_job['name']}-*")) == []
-    assert s3.state(secret_job["target"].split("/")[2])
+        assert list(Path(top).glob(f"permafrost/{job['name']}-*")) == []
+    assert s3.state(job["target"].split("/")[2])
+    return run, {hit.secret for hit in during if allowed(hit, job)}
+
+
+def failures(run: play.Run) -> list[str | None]:
+    """The cause of each task's failure, None of one that succeeded."""
+    return [task.result["error"]["cause"] if task.status == "ignored" else None for task in run.tasks]
+
+
+def test_no_secret_leaves_its_place(s3: S3Lab, secret_job: Job, tmp_path: Path) -> None:
+    run, seen = watched(s3, secret_job, tasks(secret_job, tmp_path / "restored"), SECRETS, tmp_path)
+    failed = [task.status == "ignored" for task in run.tasks]
+    assert failed == [False, True, True, True, True, True, False, True, False, False, True, True, True, True, True]
+    assert seen == set(SECRETS), "the watch saw the secrets where they must be"
+
+
+def test_no_secret_key_leaves_its_place(s3: S3Lab, secret_job: Job, tmp_path: Path) -> None:
+    passphrase, wrong = SECRETS["passphrase"], SECRETS["wrong passphrase"]
+    keys = lab_keys.make(secret_job["image"], {"locked": passphrase, "open": ""})
+    secrets = {name: SECRETS[name] for name in ("passphrase", "wrong passphrase")}
+    for name, key in keys.items():
+        secrets |= of_key(name, key.secret, key.public)
+    run, seen = watched(s3, secret_job, tasks_with_keys(secret_job, keys, passphrase, wrong), secrets, tmp_path)
+    assert failures(run) == [
+        None, "wrong_key_passphrase", None, None, "wrong_key_passphrase", "secret_key_mismatch", "bad_input",
+    ]  # fmt: skip
+    assert seen == {name for name in secrets if "armoured" not in name}, "keys are where they must be, in binary"
+
+
+def tasks_with_keys(job: Job, keys: dict[str, Key], passphrase: str, wrong: str) -> list[dict[str, Any]]:
+    """Backups that are signed, and what reads them, with keys that open them and that do not."""
+    locked = keys["locked"]
+    right = {"mode": "gpg", "encrypt_keys": [locked.fingerprint], "sign_key": locked.fingerprint}
+    right |= {"public_keys": locked.public, "secret_keys": locked.secret, "passphrase": passphrase}
+    other = {**right, "secret_keys": keys["open"].secret, "passphrase": None}
+    torn = {**right, "secret_keys": locked.secret[:-200] + locked.secret[-100:]}
+    dest = f"{job['temp_dir']}-dest"
+    calls: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        ("duplicity_backup", right, {}),
+        ("duplicity_backup", {**right, "passphrase": wrong}, {"full": True}),
+        ("duplicity_verify", right, {"mode": "integrity"}),
+        ("duplicity_restore", right, {"dest": dest}),
+        ("duplicity_restore", {**right, "passphrase": wrong}, {"dest": dest + "2"}),
+        ("duplicity_restore", other, {"dest": dest + "2"}),
+        ("duplicity_restore", torn, {"dest": dest + "2"}),
+    ]
+    return [
+        {
+            "name": f"{number} {module}",
+            f"permafrost.backup.{module}": {"job": {**job, "encryption": encryption}, **options},
+            "ignore_errors": True,
+        }
+        for number, (module, encryption, options) in enumerate(calls)
+    ]
 
 
 def test_what_lies_on_the_host_is_for_root_alone(secret_job: Job, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils import errors
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_backup
-from unit import transcript
+from unit import keyring, transcript
 from unit.modules.world import World
 
 
@@ -17,6 +17,12 @@ def record(world: World, name: str) -> dict[str, object]:
     path = Path(world.directory, "state", "web01-data", f"{name}.json")
     content: dict[str, object] = json.loads(path.read_text())
     return content
+
+
+def encrypted_for(world: World, manifest: bytes) -> None:
+    """A bucket with one encrypted chain, whose manifest is this."""
+    world.objects = transcript.listing("encrypted")
+    world.contents = {key.rpartition("/")[2]: manifest for key in world.objects if ".manifest" in key}
 
 
 def test_an_incremental(world: World) -> None:
@@ -159,6 +165,54 @@ def test_a_wrong_passphrase_is_told_before_anything_runs(world: World) -> None:
     assert result["error"]["cause"] == "wrong_passphrase"
     assert world.verbs() == ["passphrase"]
     assert "canary" not in json.dumps({key: value for key, value in result.items() if key != "invocation"})
+
+
+@pytest.mark.parametrize(
+    ("message", "names", "told"),
+    [
+        ("curve", ("rsa",), "is encrypted for key "), ("curve", ("curve", "rsa"), "is encrypted for key "),
+        ("both", ("curve",), "and with a passphrase"), ("hidden", ("curve",), "(hidden)"),
+        ("signed", ("curve",), "for nobody that can be known"),
+    ],
+)  # fmt: skip
+def test_other_keys_begin_a_chain_on_purpose_only(
+    world: World, message: str, names: tuple[str, ...], told: str
+) -> None:
+    encrypted_for(world, keyring.message(message))
+    world.replies["backup"] = "full"
+    job = world.job(encryption=keyring.options(*names))
+    result = world.run(duplicity_backup, {"job": job})
+    assert result["error"]["cause"] == "keys_changed"
+    assert told in result["msg"]
+    assert world.verbs() == []
+    assert world.run(duplicity_backup, {"job": job, "full": True})["new_secrets"] is True
+    assert world.verbs() == ["backup"]
+
+
+def test_the_same_keys_go_on(world: World) -> None:
+    encrypted_for(world, keyring.message("two"))
+    world.replies["backup"] = "incremental"
+    result = world.run(duplicity_backup, {"job": world.job(encryption=keyring.options("rsa", "curve"))})
+    assert result["new_secrets"] is False
+    assert world.verbs()[0] == "backup"
+
+
+@pytest.mark.parametrize(("before", "now", "told"), [("rsa", None, "by nobody"), (None, "rsa", "by nobody, and")])
+def test_another_signer_begins_a_chain_on_purpose_only(
+    world: World, before: str | None, now: str | None, told: str
+) -> None:
+    encrypted_for(world, keyring.message("curve"))
+    signers = {name: keyring.fingerprints(name)[0] for name in ("rsa",)}
+    place = Path(world.directory, "state", "web01-data")
+    place.mkdir(parents=True)
+    (place / "last_success.json").write_text(json.dumps({"sign_key": signers[before] if before else None}))
+    signing = {"sign_key": signers[now], "secret_keys": keyring.armoured("secret", now)} if now else {}
+    job = world.job(encryption=keyring.options("curve", **signing))
+    result = world.run(duplicity_backup, {"job": job})
+    assert result["error"]["cause"] == "keys_changed"
+    assert told in result["msg"]
+    world.replies["backup"] = "full"
+    assert world.run(duplicity_backup, {"job": job, "full": True})["new_secrets"] is True
 
 
 def test_options_are_checked(world: World) -> None:
