@@ -21,6 +21,13 @@ options:
           - It names the archive directory and the containers.
         type: str
         required: true
+      state:
+        description:
+          - For the role P(permafrost.backup.duplicity#role). With V(absent) it takes away the job's timers, files and
+            secrets on the host, and never its backups. Modules do not look at it.
+        type: str
+        choices: [present, absent]
+        default: present
       source:
         description:
           - The directory to back up, an absolute path. Needed by backups only.
@@ -292,6 +299,56 @@ options:
           upload_rate:
             description: MB a second that go to S3 at most. It needs the image of this collection.
             type: int
+      scheduler:
+        description:
+          - What runs the job, set up by the role P(permafrost.backup.duplicity#role). V(systemd) are timers of the
+            host; with V(none) the job runs only when a playbook says so. Modules do not look at it.
+        type: str
+        choices: [systemd, none]
+        default: systemd
+      schedule:
+        description:
+          - When the timers of O(job.scheduler=systemd) run.
+          - A run that was missed while the host was off is caught up once. Never two runs of a job at a time.
+        type: dict
+        suboptions:
+          backup:
+            description: When to back up, as a calendar expression of systemd.time(7), in the time zone of the host.
+            type: str
+            default: daily
+          integrity:
+            description: When to compare the bucket with its manifests, which needs no thaw.
+            type: str
+            default: weekly
+          random_delay:
+            description:
+              - Each host starts so much later at most, as a time span of systemd.time(7), so that a fleet does not
+                start at once. A host keeps its slot.
+            type: str
+            default: 1h
+          on_failure:
+            description: Units of the host to start when a run fails.
+            type: list
+            elements: str
+            default: []
+      hooks:
+        description:
+          - Commands of the host around the backups of O(job.scheduler=systemd), run by root with C(/bin/sh), such as a
+            database dump or a snapshot. Modules do not run them.
+        type: dict
+        suboptions:
+          before:
+            description: Before a backup. The first one that fails stops it, and the run counts as failed.
+            type: list
+            elements: str
+            default: []
+          after:
+            description:
+              - After a backup, in any case, also when a command before it failed. C($SERVICE_RESULT) is C(success) when
+                all went well.
+            type: list
+            elements: str
+            default: []
       verbosity:
         description:
           - How much duplicity logs.

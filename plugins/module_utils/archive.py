@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
     command,
@@ -52,16 +53,34 @@ SECRETS_REFUSED = (
 )
 
 
-class Archive:
-    """One job's bucket prefix, archive directory and engine. Each is asked at most once for what does not change."""
+class Runner(Protocol):
+    """What runs duplicity: the engine of this host, or the container that this program is in already."""
 
-    def __init__(self, job: Job) -> None:
+    def run(self, spec: command.ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+        """Run to the end, whatever the exit code is; ``before`` as in Engine.run."""
+
+    def has_run(self, spec: command.ContainerSpec) -> bool:
+        """Whether ``run`` would attach to a run of another task, or collect its result."""
+
+    def refuse_others(self, spec: command.ContainerSpec) -> None:
+        """Raise Busy when another verb of the job runs."""
+
+
+class Archive:
+    """One job's bucket prefix, archive directory and runner. Each is asked at most once for what does not change.
+
+    ``source`` is where this program sees the source, when that is not the host's own path.
+    """
+
+    def __init__(self, job: Job, runner: Runner | None = None, source: str | None = None) -> None:
         self.job = job
+        self.source = source or str(job.source)
+        self._runner = runner
         self.new_secrets = False  # whether the backup that was prepared begins a chain of other secrets
 
     @cached_property
-    def engine(self) -> Engine:
-        return Engine(self.job)
+    def engine(self) -> Runner:
+        return self._runner or Engine(self.job)
 
     @cached_property
     def bucket(self) -> Bucket:

@@ -37,17 +37,24 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Back up, or in check mode let duplicity say what it would do."""
-    job = Job.from_params(params["job"])
-    verb = "check" if check_mode else "backup"
-    spec = command.backup(job, host.run_dir(job, verb), full=params["full"], dry_run=check_mode)
-    archive = Archive(job)
-    if check_mode:
-        finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
-        return _with_diff(_predicted(archive, finished, run, _facts(archive, spec, finished, run)))
+    archive = Archive(Job.from_params(params["job"]))
+    return _check(archive, params["full"]) if check_mode else back_up(archive, params["full"])
+
+
+def _check(archive: Archive, full: bool) -> dict[str, Any]:
+    spec = command.backup(archive.job, host.run_dir(archive.job, "check"), full=full, dry_run=True)
+    finished, run = archive.run(spec, lambda: _preflight(archive, full, check_mode=True))
+    return _with_diff(_predicted(archive, finished, run, _facts(archive, spec, finished, run)))
+
+
+def back_up(archive: Archive, full: bool) -> dict[str, Any]:
+    """A backup from its preflight to its record. Also what a timer runs, with another runner."""
+    job = archive.job
+    spec = command.backup(job, host.run_dir(job, "backup"), full=full, dry_run=False)
     begun = datetime.now(timezone.utc)
     try:
-        with _watching(job) as survey:
-            finished, run = archive.run(spec, lambda: _preflight(archive, check_mode, params["full"]))
+        with _watching(archive) as survey:
+            finished, run = archive.run(spec, lambda: _preflight(archive, full, check_mode=False))
             result = _facts(archive, spec, finished, run)
             _complete(archive, finished, run, survey, result)
     except Busy:
@@ -66,10 +73,10 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def _watching(job: Job) -> Iterator[Survey]:
+def _watching(archive: Archive) -> Iterator[Survey]:
     """What goes on beside the container: the count of what duplicity does not keep, and the progress file."""
-    survey = Survey(str(job.source))
-    follower = Follower(job, "backup") if job.progress else None
+    survey = Survey(archive.source)
+    follower = Follower(archive.job, "backup") if archive.job.progress else None
     ended_well = False
     try:
         yield survey
@@ -96,10 +103,10 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
         raise
 
 
-def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
+def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
-    require_source(job)
+    require_source(archive.source)
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -111,7 +118,7 @@ def _preflight(archive: Archive, check_mode: bool, full: bool) -> None:
     if not check_mode:
         archive.forget_finished_parts(sets)
         resuming.forget_other_secrets(job, archive.new_secrets)
-        resuming.settle(job, archive.collection(listing).interrupted, listing)
+        resuming.settle(job, archive.source, archive.collection(listing).interrupted, listing)
 
 
 def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> bool:
@@ -141,9 +148,9 @@ def _by(signer: str | None) -> str:
     return f"by {signer}" if signer else "by nobody"
 
 
-def require_source(job: Job) -> None:
+def require_source(place: str) -> None:
     """Raise SourceMissing, or BadInput for a source that is no directory."""
-    source = Path(str(job.source))
+    source = Path(place)
     try:
         if not source.exists():
             raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))

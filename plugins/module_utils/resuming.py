@@ -29,7 +29,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.manifest import 
 _MARGIN_SECONDS = 1.0
 
 
-def settle(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> None:
+def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> None:
     """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running."""
     for name, content in host.partial_manifests(job).items():
         parsed, volumes = parse_name(name), parse_manifest(content)
@@ -38,7 +38,7 @@ def settle(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Objec
             parsed is None
             or not volumes
             or not _all_stored(volumes, stored, listing)
-            or changed(str(job.source), volumes[-1].end, parsed.end)
+            or changed(source, volumes[-1].end, parsed.end)
         ):
             host.forget_partial(job)
             return

@@ -76,8 +76,31 @@ FILE_PREFIXES: dict[str, Any] = {
     "options": {"archive": {"type": "str"}, "manifest": {"type": "str"}, "signature": {"type": "str"}},
 }
 
+# When the role duplicity lets a job run: systemd's calendar expressions.
+SCHEDULE: dict[str, Any] = {
+    "type": "dict",
+    "apply_defaults": True,
+    "options": {
+        "backup": {"type": "str", "default": "daily"},
+        "integrity": {"type": "str", "default": "weekly"},
+        "random_delay": {"type": "str", "default": "1h"},
+        "on_failure": {"type": "list", "elements": "str", "default": []},
+    },
+}
+
+# Commands of the host around a timer's backup.
+HOOKS: dict[str, Any] = {
+    "type": "dict",
+    "apply_defaults": True,
+    "options": {
+        "before": {"type": "list", "elements": "str", "default": []},
+        "after": {"type": "list", "elements": "str", "default": []},
+    },
+}
+
 JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "source": {"type": "path"},
     "selection": SELECTION,
     "one_file_system": {"type": "bool", "default": False},
@@ -124,6 +147,9 @@ JOB_OPTIONS: dict[str, dict[str, Any]] = {
             "upload_rate": {"type": "int"},
         },
     },
+    "scheduler": {"type": "str", "choices": ["systemd", "none"], "default": "systemd"},
+    "schedule": SCHEDULE,
+    "hooks": HOOKS,
     "verbosity": {"type": "str", "choices": ["notice", "info", "debug"], "default": "notice"},
     "keep_logs": {"type": "int", "default": 10},
     "progress": {"type": "bool", "default": False},

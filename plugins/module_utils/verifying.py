@@ -36,14 +36,15 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     job = Job.from_params(params["job"])
     if params["mode"] == "source":
         return _source(job, params, check_mode)
-    return _integrity(job, frozenset(params["fail_on"]))
+    return check_integrity(Archive(job), frozenset(params["fail_on"]))
 
 
 # --- the bucket against its manifests -------------------------------------------------------------------------------
 
 
-def _integrity(job: Job, fail_on: frozenset[str]) -> dict[str, Any]:
-    archive = Archive(job)
+def check_integrity(archive: Archive, fail_on: frozenset[str]) -> dict[str, Any]:
+    """Compare the bucket with its manifests. Also what a timer runs, with another runner."""
+    job = archive.job
     # What a backup has not finished yet would look like an interrupted one.
     archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
     listing = archive.listing()
@@ -122,7 +123,7 @@ def _source(job: Job, params: dict[str, Any], check_mode: bool) -> dict[str, Any
 
     archive = Archive(job)
     archive.engine.refuse_others(verify_of(at))
-    require_source(job)
+    require_source(archive.source)
     chosen = archive.time_of_set(at)
     spec = verify_of(chosen)
     result: dict[str, Any] = {"changed": False, "mode": "source", "path": path, "time": to_w3(chosen)}

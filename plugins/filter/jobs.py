@@ -1,0 +1,75 @@
+# Copyright: permafrost.backup contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the templates of the role duplicity need of a job: the same checks as in the modules, and its files."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.permafrost.backup.plugins.module_utils import compose
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
+
+
+def _as_on_the_host(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with paths as plain text: ``~`` and ``$HOME`` would mean those of the controller here."""
+    options = copy.deepcopy(options)
+    for option in options.values():
+        if option.get("type") == "path":
+            option["type"] = "str"
+        if "options" in option:
+            option["options"] = _as_on_the_host(option["options"])
+    return options
+
+
+_OPTIONS = _as_on_the_host(JOB_OPTIONS)
+
+
+def checked_job(job: dict[str, Any]) -> dict[str, Any]:
+    """The job with all defaults. Raises AnsibleFilterError for what a module would refuse."""
+    named = job.get("name", "without a name") if isinstance(job, dict) else "that is no dictionary"
+    try:
+        found = ArgumentSpecValidator(_OPTIONS).validate(job)
+        if found.error_messages:
+            raise AnsibleFilterError(f"Job {named}: {'; '.join(found.error_messages)}")
+        Job.from_params(found.validated_parameters)
+    except PermafrostError as error:
+        raise AnsibleFilterError(f"Job {named}: {error.what}") from error
+    except (AttributeError, TypeError) as error:
+        raise AnsibleFilterError(f"A job {named}: {error}") from error
+    checked: dict[str, Any] = found.validated_parameters
+    return checked
+
+
+def job_file(job: dict[str, Any]) -> str:
+    """A checked job as the image's program reads it. It holds the job's secrets."""
+    return json.dumps({"job": job}, indent=2, sort_keys=True) + "\n"
+
+
+def compose_project(job: dict[str, Any]) -> dict[str, Any]:
+    """The compose file of a checked job, without secrets."""
+    return compose.project(Job.from_params(job))
+
+
+def named_directories(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Each checked job's name with each of its directories."""
+    return [(job["name"], place) for job in jobs for place in compose.directories(Job.from_params(job))]
+
+
+class FilterModule:
+    """What Ansible asks for the filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "checked_job": checked_job,
+            "compose_project": compose_project,
+            "job_file": job_file,
+            "named_directories": named_directories,
+        }

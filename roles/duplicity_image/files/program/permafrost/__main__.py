@@ -1,0 +1,45 @@
+"""permafrost COMMAND: what the container does. The one place that ends the program."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+
+from permafrost import runs
+
+COMMANDS: dict[str, Callable[[], int]] = {
+    "backup": runs.backup,
+    "verify": runs.verify,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run a command; 0 when it ended well, 1 when it failed, 2 for a wrong command line."""
+    command = COMMANDS.get(argv[0]) if len(argv) == 1 else None
+    if command is None:
+        print(f"usage: permafrost {' | '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    try:
+        return command()
+    except PermafrostError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    except Interrupted as interrupted:
+        print(f"Ended by {interrupted}.", file=sys.stderr)
+        return 1
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    raise Interrupted(signal.Signals(number).name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,151 @@
+"""Run what modules run in containers, inside the container that this is.
+
+I/O. It takes the place of container.Engine: the same job directories, locks, secrets and records, and duplicity as a
+child. The host mounts the job's directories at the same paths that they have outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils.command import (
+    KEYRING,
+    KEYRING_DIR,
+    SECRETS,
+    ContainerSpec,
+    import_keys,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.container import LASTING, Finished, Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+
+# As many lines as the engine's log is asked for.
+_OUTPUT_LINES = 200
+_STOP_SECONDS = 30
+
+
+class Local:
+    """Runs one argv after another; the job's lock is held for as long as one runs."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+        """Run to the end, whatever the exit code is. ``before`` may refuse, make ready, and run short verbs."""
+        with host.locked(self._job, spec.verb):
+            host.prepare(self._job, spec.verb)
+            if before:
+                before()
+            _link_places(spec)
+            _write_secrets(spec)
+            started = _now()
+            code, output = _execute(spec)
+            return self._keep(spec, started, code, output)
+
+    def has_run(self, spec: ContainerSpec) -> bool:
+        """There is no run to attach to: one that is on holds the lock, and its container is another one."""
+        del spec
+        return False
+
+    def refuse_others(self, spec: ContainerSpec) -> None:
+        """The lock has done so."""
+
+    def _keep(self, spec: ContainerSpec, started: datetime, code: int, output: str) -> Finished:
+        finished, run = _now(), uuid.uuid4().hex
+        result = {
+            "ExitCode": code,
+            "StartedAt": started.isoformat(),
+            "FinishedAt": finished.isoformat(),
+            "output": output,
+        }
+        kept = self._job.keep_logs if spec.verb in LASTING else None
+        host.keep_result(self._job, spec.verb, run, result, kept)
+        return Finished(
+            exit_code=code,
+            output=output,
+            log_file=host.kept_log(self._job, spec.verb, run),
+            started=started.replace(microsecond=0),
+            finished=finished.replace(microsecond=0),
+            elapsed_seconds=(finished - started).total_seconds(),
+            attached=False,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _link_places(spec: ContainerSpec) -> None:
+    """Let the places that an argv names lead to the job's directories. The source is mounted where it names it."""
+    for mount in spec.mounts:
+        target = Path(mount.target)
+        if mount.source == mount.target or (target.exists() and not target.is_symlink()):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.symlink_to(mount.source)
+
+
+def _write_secrets(spec: ContainerSpec) -> None:
+    """The run's secret files, on the container's tmpfs; with keys, the keyring that gpg makes of them."""
+    for name, content in spec.secrets.items():
+        place = Path(KEYRING if name.startswith(f"{KEYRING_DIR}/") else SECRETS, name.removeprefix(f"{KEYRING_DIR}/"))
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+            handle.write(content)
+    if spec.keyring:
+        code, output = _execute(import_keys(spec))
+        if code:
+            raise BadInput(f"gpg cannot import job.encryption.secret_keys: {' '.join(output.split())[-300:]}.")
+
+
+def _execute(spec: ContainerSpec) -> tuple[int, str]:
+    """Exit code and the last lines of what it printed. Ended together with this program."""
+    # What leads to this program's own code is not for others.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = {**own, **spec.environment}
+    lines: deque[str] = deque(maxlen=_OUTPUT_LINES)
+    process: subprocess.Popen[str] = subprocess.Popen(
+        spec.argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        for line in process.stdout or ():
+            lines.append(line)
+            if spec.verb in LASTING:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        return _code(process.wait()), "".join(lines)
+    except (Interrupted, KeyboardInterrupt):
+        _end(process)
+        raise
+
+
+def _code(returncode: int) -> int:
+    """As an engine tells it: a signal is 128 and its number."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+        return
+    process.kill()
+    process.wait()

@@ -1,0 +1,58 @@
+"""The runs of a timer: a backup, an integrity check. What they find goes to the log and to the job's records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils import integrity
+from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import back_up
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.verifying import check_integrity
+
+from permafrost.local import Local
+
+# Compose mounts it; the role duplicity writes it.
+JOB_FILE = Path("/run/secrets/job")
+
+
+def backup() -> int:
+    """Back up, and say in one line what came of it. Raises PermafrostError."""
+    result = back_up(_archive(), full=False)
+    _say(result["warnings"])
+    statistics = result["statistics"]
+    print(
+        f"{result['action']}: {statistics.get('new_files', 0)} new, {statistics.get('changed_files', 0)} changed, "
+        f"{statistics.get('deleted_files', 0)} deleted files; {statistics.get('stored_bytes', 0)} bytes stored in "
+        f"{result['elapsed_seconds']:.0f} s"
+    )
+    return 0
+
+
+def verify() -> int:
+    """Compare the bucket with its manifests, and say what was looked at. Raises PermafrostError."""
+    result = check_integrity(_archive(), frozenset(integrity.DAMAGE))
+    _say(result["warnings"])
+    print(f"whole: {result['set_count']} sets in {result['object_count']} objects")
+    return 0
+
+
+def _say(warnings: list[str]) -> None:
+    for text in warnings:
+        print(f"warning: {text}")
+
+
+def _archive() -> Archive:
+    job = Job.from_params(_read()["job"])
+    return Archive(job, runner=Local(job), source=job.source_in_container)
+
+
+def _read() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(JOB_FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The job file {JOB_FILE} cannot be read: {error}.") from error
+    return found
