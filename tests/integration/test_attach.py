@@ -252,6 +252,7 @@ def test_killed_between_signature_and_manifest(
     s3.clear_faults()
     kills.succeeded(backup(slow).ended())
     refill(source, 1)
+    time.sleep(2.1)  # beyond the margin of doubt
     s3.fault(operation="PutObject", key_contains=".manifest", kind="latency", seconds=30)
     mark = s3.mark()
     task = backup(slow)
