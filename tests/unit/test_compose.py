@@ -41,9 +41,7 @@ def test_the_source_is_read_only_and_where_modules_have_it() -> None:
 
 def test_places_of_their_own_are_mounted_at_their_own_paths() -> None:
     rules = [{"exclude_list": "/etc/exclude"}]
-    found = volumes(
-        project(name="a", temp_dir="/big", ca_bundle="/etc/ca.pem", selection=rules)["services"]["backup"]
-    )
+    found = volumes(project(name="a", temp_dir="/big", ca_bundle="/etc/ca.pem", selection=rules)["services"]["backup"])
     assert found["/big/permafrost-a"] == ("/big/permafrost-a", False)
     assert found["/etc/ca.pem"] == ("/etc/ca.pem", True)
     assert found["/etc/exclude"] == ("/etc/exclude", True)
@@ -70,4 +68,6 @@ def test_limits() -> None:
 def test_no_secret_is_in_the_file() -> None:
     secrets = {"access_key": "AKIASECRETSECRET", "secret_key": "very-secret-key"}
     made = project(credentials=secrets, encryption={"mode": "symmetric", "passphrase": "very-secret-phrase"})
-    assert not [secret for secret in ("AKIASECRETSECRET", "very-secret-key", "very-secret-phrase") if secret in str(made)]
+    assert not [
+        secret for secret in ("AKIASECRETSECRET", "very-secret-key", "very-secret-phrase") if secret in str(made)
+    ]
