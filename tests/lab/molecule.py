@@ -1,0 +1,142 @@
+"""python -m lab.molecule [SCENARIO…]: run molecule's scenarios against the lab's S3 server and registry.
+
+Prints the seconds of each scenario, what failed in it, and one closing line with the number of checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+from lab import hosts
+from lab.places import CHECKOUT, LAB, LabError, lock
+from lab.registry import Registry, bridge_address
+from lab.s3.client_api import S3Lab
+
+PLACE = LAB / "molecule"
+SHARE = PLACE / "share"  # hosts see it as /srv/lab, read-only
+SCENARIOS = CHECKOUT / "molecule"
+# A check is an assertion of a scenario; those of roles are part of what is tested.
+CHECK = "Check that "
+BASE_ARCHIVE = "base.tar"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scenario; a failure that is no check is a further one."""
+
+    name: str
+    seconds: float
+    passed: int
+    failures: tuple[str, ...]
+
+
+def names() -> list[str]:
+    """All scenarios, in order."""
+    return sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml"))
+
+
+@contextmanager
+def surroundings() -> Iterator[dict[str, str]]:
+    """The environment of a scenario: its servers run meanwhile."""
+    (PLACE / "home").mkdir(parents=True, exist_ok=True)
+    SHARE.mkdir(parents=True, exist_ok=True)
+    client = docker.from_env(timeout=300)
+    bridge = bridge_address(client)
+    _save_base(client)
+    client.close()
+    with Registry() as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
+        authority = PLACE / "registry-ca.pem"
+        authority.write_bytes(registry.authority.certificate)
+        yield {
+            **os.environ,
+            "HOME": str(PLACE / "home"),  # molecule and its driver leave their caches there
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+            # Other checkouts may use the same engine.
+            "LAB_HOSTS": f"m{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]}",
+            "LAB_HOST_IMAGE": hosts.ensure(),
+            "LAB_BARE_IMAGE": hosts.ensure_bare(),
+            "LAB_SHARE": str(SHARE),
+            "LAB_REGISTRY": registry.address,
+            "LAB_REGISTRY_CA": str(authority),
+            "LAB_REGISTRY_USER": registry.user,
+            "LAB_REGISTRY_PASSWORD": registry.password,
+            "LAB_S3_ENDPOINT": s3.endpoint_for(bridge),
+            "LAB_S3_ACCESS_KEY": s3.access_key,
+            "LAB_S3_SECRET_KEY": s3.secret_key,
+        }
+
+
+def _save_base(client: docker.DockerClient) -> None:
+    """The base image for builds inside a host, whose engine has no image at all."""
+    image = client.images.get(os.environ["LAB_BASE_IMAGE"])
+    archive, stamp = SHARE / BASE_ARCHIVE, SHARE / f"{BASE_ARCHIVE}.id"
+    if archive.exists() and stamp.exists() and stamp.read_text() == image.id:
+        return
+    with archive.open("wb") as stream:
+        for chunk in image.save(named=os.environ["LAB_BASE_IMAGE"]):
+            stream.write(chunk)
+    stamp.write_text(str(image.id))
+
+
+def run(name: str) -> Outcome:
+    """One scenario from its creation to its destruction."""
+    started = time.monotonic()
+    results = PLACE / f"{name}.jsonl"
+    with surroundings() as environment:
+        results.unlink(missing_ok=True)
+        settings = {**environment, "LAB_RESULTS": str(results)}
+        code = subprocess.run(["molecule", "test", "-s", name], cwd=CHECKOUT, env=settings, check=False).returncode
+    passed, failures = _count(results)
+    if code and not failures:
+        failures = [f"molecule ended with {code}"]
+    if not passed and not failures:
+        failures = ["it checked nothing"]
+    return Outcome(name, time.monotonic() - started, passed, tuple(failures))
+
+
+def _count(results: Path) -> tuple[int, list[str]]:
+    """How many checks passed, and all that failed."""
+    passed, failures = 0, []
+    for line in results.read_text(encoding="utf-8").splitlines() if results.exists() else []:
+        task = json.loads(line)
+        if task["status"] in ("failed", "unreachable"):
+            failures.append(f"{task['host']}: {task['task']}")
+        elif task["status"] == "ok" and task["task"].startswith(CHECK):
+            passed += 1
+    return passed, failures
+
+
+def main(wanted: list[str]) -> int:
+    """Run the named scenarios, or all."""
+    unknown = sorted(set(wanted) - set(names()))
+    if unknown:
+        print(f"no such scenario: {', '.join(unknown)} (there are: {', '.join(names())})", file=sys.stderr)
+        return 2
+    try:
+        with lock(LAB / "molecule.lock"):
+            outcomes = [run(name) for name in wanted or names()]
+    except LabError as error:
+        sys.exit(f"lab: {error}")
+    print()
+    for outcome in outcomes:
+        print(f"{outcome.name:<20}{outcome.seconds:>8.1f} s  {outcome.passed} passed, {len(outcome.failures)} failed")
+        for failure in outcome.failures:
+            print(f"    {failure}")
+    failed = sum(len(outcome.failures) for outcome in outcomes)
+    print(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
