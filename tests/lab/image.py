@@ -47,6 +47,7 @@ def variables(**others: Any) -> dict[str, Any]:
         "duplicity_image_ca_file": os.environ.get("LAB_CA_FILE", ""),
         "duplicity_image_build_args": indexes,
         "duplicity_image_build_dir": str(BUILD_DIR),
+        "duplicity_image_requires": ["engine"],  # this machine only builds; its jobs run in hosts
     }
     return {**ours, **others}
 
