@@ -19,6 +19,7 @@ from pathlib import Path
 import docker
 
 from lab import hosts
+from lab import image as lab_image
 from lab.places import CHECKOUT, LAB, LabError, lock
 from lab.registry import Registry, bridge_address
 from lab.s3.client_api import S3Lab
@@ -28,7 +29,6 @@ SHARE = PLACE / "share"  # hosts see it as /srv/lab, read-only
 SCENARIOS = CHECKOUT / "molecule"
 # A check is an assertion of a scenario; those of roles are part of what is tested.
 CHECK = "Check that "
-BASE_ARCHIVE = "base.tar"
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,19 @@ def surroundings() -> Iterator[dict[str, str]]:
     SHARE.mkdir(parents=True, exist_ok=True)
     client = docker.from_env(timeout=300)
     bridge = bridge_address(client)
-    _save_base(client)
+    _save(client, os.environ["LAB_BASE_IMAGE"], SHARE / "base.tar")
+    archive = PLACE / "image.tar"
+    _save(client, lab_image.ensure(), archive)
     client.close()
     with Registry() as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
         authority = PLACE / "registry-ca.pem"
         authority.write_bytes(registry.authority.certificate)
         yield {
             **os.environ,
+            "ANSIBLE_FORCE_COLOR": "false",
+            "COLUMNS": "160",
+            "MOLECULE_COMMAND_BORDERS": "false",
+            "NO_COLOR": "1",
             "HOME": str(PLACE / "home"),  # molecule and its driver leave their caches there
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             # Other checkouts may use the same engine.
@@ -71,20 +77,23 @@ def surroundings() -> Iterator[dict[str, str]]:
             "LAB_REGISTRY_CA": str(authority),
             "LAB_REGISTRY_USER": registry.user,
             "LAB_REGISTRY_PASSWORD": registry.password,
+            "LAB_BUILD_ARGS": json.dumps(lab_image.variables()["duplicity_image_build_args"]),
+            "LAB_CA_FILE": os.environ.get("LAB_CA_FILE", ""),
+            "LAB_IMAGE_ARCHIVE": str(archive),
             "LAB_S3_ENDPOINT": s3.endpoint_for(bridge),
             "LAB_S3_ACCESS_KEY": s3.access_key,
             "LAB_S3_SECRET_KEY": s3.secret_key,
         }
 
 
-def _save_base(client: docker.DockerClient) -> None:
-    """The base image for builds inside a host, whose engine has no image at all."""
-    image = client.images.get(os.environ["LAB_BASE_IMAGE"])
-    archive, stamp = SHARE / BASE_ARCHIVE, SHARE / f"{BASE_ARCHIVE}.id"
+def _save(client: docker.DockerClient, name: str, archive: Path) -> None:
+    """An image as a file, unless it is there; a host's engine has no image at all."""
+    image = client.images.get(name)
+    stamp = archive.with_suffix(".id")
     if archive.exists() and stamp.exists() and stamp.read_text() == image.id:
         return
     with archive.open("wb") as stream:
-        for chunk in image.save(named=os.environ["LAB_BASE_IMAGE"]):
+        for chunk in image.save(named=name):
             stream.write(chunk)
     stamp.write_text(str(image.id))
 
