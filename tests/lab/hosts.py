@@ -6,6 +6,8 @@ from pathlib import Path
 
 from lab import recipes
 
+# What stands between hosts and their package indexes, if anything does.
+AUTHORITY = "/usr/local/share/lab-ca.pem"
 CONTEXT = Path(__file__).with_name("hosts_image")
 
 

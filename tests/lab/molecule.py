@@ -29,6 +29,8 @@ SHARE = PLACE / "share"  # hosts see it as /srv/lab, read-only
 SCENARIOS = CHECKOUT / "molecule"
 # A check is an assertion of a scenario; those of roles are part of what is tested.
 CHECK = "Check that "
+# Each must stay out of all output.
+SECRETS = ("LAB_REGISTRY_PASSWORD", "LAB_S3_SECRET_KEY")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def names() -> list[str]:
 
 @contextmanager
 def surroundings() -> Iterator[dict[str, str]]:
-    """The environment of a scenario: its servers run meanwhile."""
+    """The environment of scenarios; the servers that they use run meanwhile."""
     (PLACE / "home").mkdir(parents=True, exist_ok=True)
     SHARE.mkdir(parents=True, exist_ok=True)
     client = docker.from_env(timeout=300)
@@ -77,13 +79,19 @@ def surroundings() -> Iterator[dict[str, str]]:
             "LAB_REGISTRY_CA": str(authority),
             "LAB_REGISTRY_USER": registry.user,
             "LAB_REGISTRY_PASSWORD": registry.password,
-            "LAB_BUILD_ARGS": json.dumps(lab_image.variables()["duplicity_image_build_args"]),
+            "LAB_BUILD_ARGS": json.dumps(lab_image.indexes()),
+            "LAB_PIP": json.dumps(pip_settings()),
             "LAB_CA_FILE": os.environ.get("LAB_CA_FILE", ""),
             "LAB_IMAGE_ARCHIVE": str(archive),
             "LAB_S3_ENDPOINT": s3.endpoint_for(bridge),
             "LAB_S3_ACCESS_KEY": s3.access_key,
             "LAB_S3_SECRET_KEY": s3.secret_key,
         }
+
+
+def pip_settings() -> dict[str, str]:
+    """What pip inside a host needs to find the index that serves this machine."""
+    return {**lab_image.indexes(), **({"PIP_CERT": hosts.AUTHORITY} if os.environ.get("LAB_CA_FILE") else {})}
 
 
 def _save(client: docker.DockerClient, name: str, archive: Path) -> None:
@@ -98,15 +106,18 @@ def _save(client: docker.DockerClient, name: str, archive: Path) -> None:
     stamp.write_text(str(image.id))
 
 
-def run(name: str) -> Outcome:
+def run(name: str, environment: dict[str, str]) -> Outcome:
     """One scenario from its creation to its destruction."""
     started = time.monotonic()
     results = PLACE / f"{name}.jsonl"
-    with surroundings() as environment:
-        results.unlink(missing_ok=True)
-        settings = {**environment, "LAB_RESULTS": str(results)}
-        code = subprocess.run(["molecule", "test", "-s", name], cwd=CHECKOUT, env=settings, check=False).returncode
+    results.unlink(missing_ok=True)
+    settings = {**environment, "LAB_RESULTS": str(results)}
+    code = subprocess.run(["molecule", "test", "-s", name], cwd=CHECKOUT, env=settings, check=False).returncode
     passed, failures = _count(results)
+    # Results hold all that any verbosity could print.
+    leaked = [secret for secret in SECRETS if environment[secret] in results.read_text(encoding="utf-8")]
+    failures += [f"{secret} is in the results of tasks" for secret in leaked]
+    passed += len(SECRETS) - len(leaked)
     if code and not failures:
         failures = [f"molecule ended with {code}"]
     if not passed and not failures:
@@ -133,8 +144,8 @@ def main(wanted: list[str]) -> int:
         print(f"no such scenario: {', '.join(unknown)} (there are: {', '.join(names())})", file=sys.stderr)
         return 2
     try:
-        with lock(LAB / "molecule.lock"):
-            outcomes = [run(name) for name in wanted or names()]
+        with lock(LAB / "molecule.lock"), surroundings() as environment:
+            outcomes = [run(name, environment) for name in wanted or names()]
     except LabError as error:
         sys.exit(f"lab: {error}")
     print()
