@@ -1,6 +1,7 @@
 """python -m lab.molecule [SCENARIO…]: run molecule's scenarios against the lab's S3 server and registry.
 
 Prints the seconds of each scenario, what failed in it, and one closing line with the number of checks.
+`python -m lab.molecule -- COMMAND` runs a command between the same servers, for example a shell for `molecule converge`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,7 +61,9 @@ def surroundings() -> Iterator[dict[str, str]]:
     archive = PLACE / "image.tar"
     _save(client, lab_image.ensure(), archive)
     client.close()
-    with Registry() as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
+    # Other checkouts may use the same engine.
+    prefix = f"m{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]}"
+    with Registry(f"{prefix}-registry") as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
         authority = PLACE / "registry-ca.pem"
         authority.write_bytes(registry.authority.certificate)
         yield {
@@ -70,8 +74,7 @@ def surroundings() -> Iterator[dict[str, str]]:
             "NO_COLOR": "1",
             "HOME": str(PLACE / "home"),  # molecule and its driver leave their caches there
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
-            # Other checkouts may use the same engine.
-            "LAB_HOSTS": f"m{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]}",
+            "LAB_HOSTS": prefix,
             "LAB_HOST_IMAGE": hosts.ensure(),
             "LAB_BARE_IMAGE": hosts.ensure_bare(),
             "LAB_SHARE": str(SHARE),
@@ -143,16 +146,25 @@ def _count(results: Path, all_count: bool) -> tuple[int, list[str]]:
 
 
 def main(wanted: list[str]) -> int:
-    """Run the named scenarios, or all."""
-    unknown = sorted(set(wanted) - set(names()))
+    """Run the named scenarios, or all; or one command."""
+    command = wanted[1:] if wanted[:1] == ["--"] else []
+    unknown = [] if command else sorted(set(wanted) - set(names()))
     if unknown:
         print(f"no such scenario: {', '.join(unknown)} (there are: {', '.join(names())})", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     try:
         with lock(LAB / "molecule.lock"), surroundings() as environment:
+            if command:
+                return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
             outcomes = [run(name, environment) for name in wanted or names()]
     except LabError as error:
         sys.exit(f"lab: {error}")
+    return report(outcomes)
+
+
+def report(outcomes: list[Outcome]) -> int:
+    """The last thing that a reader sees."""
     print()
     for outcome in outcomes:
         print(f"{outcome.name:<20}{outcome.seconds:>8.1f} s  {outcome.passed} passed, {len(outcome.failures)} failed")

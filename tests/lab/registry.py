@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 import docker
+from docker.errors import NotFound
 
 from lab import recipes
 from lab.authority import Authority
@@ -34,11 +35,12 @@ def bridge_address(client: Any) -> str:
 
 
 class Registry:
-    """One running registry; `with Registry() as registry`."""
+    """One running registry; `with Registry(NAME) as registry`, where NAME is the container's."""
 
     user = "lab"
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self.password = f"registry-{secrets.token_hex(8)}"
         self.authority = Authority()
         self.address = ""
@@ -48,8 +50,10 @@ class Registry:
     def __enter__(self) -> Registry:
         image = recipes.ensure("registry", CONTEXT)
         host = bridge_address(self._client)
+        self._remove_stale()
         self._container = self._client.containers.create(
             image,
+            name=self._name,
             environment={"LAB_REGISTRY_USER": self.user},
             ports={PORT: (host, None)},
             labels={"permafrost.lab": "registry"},
@@ -76,6 +80,13 @@ class Registry:
             self._container.remove(force=True, v=True)
             self._container = None
         self._client.close()
+
+    def _remove_stale(self) -> None:
+        """One whose owner was killed."""
+        try:
+            self._client.containers.get(self._name).remove(force=True, v=True)
+        except NotFound:
+            return
 
     def get(self, path: str) -> Any:
         """An answer of its API, such as `_catalog` or `NAME/tags/list`."""
