@@ -26,6 +26,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "lab": [(*PYTEST, "tests/lab_s3")],
     "image": [(*PYTEST, "tests/image")],
     "integration": [(*PYTEST, "tests/integration")],
+    "molecule": [("python", "-m", "lab.molecule")],
 }
 
 
