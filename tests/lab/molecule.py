@@ -1,7 +1,7 @@
 """python -m lab.molecule [SCENARIO…]: run molecule's scenarios against the lab's S3 server and registry.
 
 Prints the seconds of each scenario, what failed in it, and one closing line with the number of checks.
-`python -m lab.molecule -- COMMAND` runs a command between the same servers, for example a shell for `molecule converge`.
+`python -m lab.molecule -- COMMAND` runs a command between the same servers, such as a shell for `molecule converge`.
 """
 
 from __future__ import annotations
