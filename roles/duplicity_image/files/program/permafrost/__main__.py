@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
-
 from permafrost import guide, runs
 
 COMMANDS: dict[str, Callable[[], int]] = {

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-
 from permafrost import options, words
 from permafrost.flags import translate
 from permafrost.options import Line
@@ -21,7 +20,7 @@ _SOURCE = "/mnt/backup/src"
 
 @dataclass(frozen=True)
 class Call:
-    """What is run, and what a user should know of it before. ``line`` is the argv without the program, read."""
+    """What is run, and what a user should know of it before. ``line`` is what the user asked for, in today's words."""
 
     argv: tuple[str, ...]
     line: Line
@@ -44,7 +43,8 @@ def dup(given: Sequence[str], values: Values) -> Call:
         word for name in ("OPTIONS", "OPTIONS_EXTRA") for word in words.words(environment.get(name, ""), name, values)
     ]
     translation = translate(options.read([*from_options, *given]), environment.get("HOME", "/"))
-    return Call(("duplicity", *translation.line.words), translation.line, translation.warnings)
+    argv = ("duplicity", *translation.ahead, *translation.line.words)
+    return Call(argv, translation.line, translation.warnings)
 
 
 def command(name: str, given: Sequence[str], values: Values) -> Call:

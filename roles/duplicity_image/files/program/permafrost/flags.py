@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 
 from ansible_collections.permafrost.backup.plugins.module_utils import selection
 from ansible_collections.permafrost.backup.plugins.module_utils.extra_args import RENAMED, SUCCESSORS
-
 from permafrost.options import Item, Line
 
 _PATH = "--path-to-restore"
@@ -16,9 +16,10 @@ _DELETING = ("cleanup", "remove-all-but-n-full", "remove-all-inc-of-but-n-full",
 
 @dataclass(frozen=True)
 class Translation:
-    """The command line as duplicity gets it, and what a user should know of it."""
+    """The command line, what comes before it to leave duplicity's own places out, and what a user should know."""
 
     line: Line
+    ahead: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -33,7 +34,7 @@ def translate(line: Line, home: str) -> Translation:
     excluded = _own_places(today, home, warnings)
     if today.verb in _DELETING and not today.has("--force"):
         warnings.append(f"{today.verb} without --force only lists what it would delete.")
-    return Translation(Line((*excluded, *today.items)), tuple(warnings))
+    return Translation(today, tuple(excluded), tuple(warnings))
 
 
 def _today(item: Item, line: Line, warnings: list[str]) -> list[Item]:
@@ -41,7 +42,9 @@ def _today(item: Item, line: Line, warnings: list[str]) -> list[Item]:
         return [item]
     name, *values = RENAMED[item.name] or ("",)
     if not name:
-        warnings.append(f"{item.name} is left out: duplicity has removed it. In a job: {SUCCESSORS[item.name]}.")
+        successor = re.sub(r" \(.*\)$", "", SUCCESSORS[item.name])
+        place = "nothing takes its place" if successor == "nothing" else f"a job has {successor} in its place"
+        warnings.append(f"{item.name} is left out: duplicity has removed it, and {place}.")
         return []
     if name == "--concurrency" and line.has(name):
         warnings.append(f"{item.name} is left out: {name} says the same.")
@@ -67,7 +70,7 @@ def _without_slash(item: Item, warnings: list[str]) -> list[Item]:
     return [Item(_PATH, path, (f"{_PATH}={path}",))]
 
 
-def _own_places(line: Line, home: str, warnings: list[str]) -> list[Item]:
+def _own_places(line: Line, home: str, warnings: list[str]) -> list[str]:
     """Exclude what duplicity itself writes below the source; before all rules, none of which brings it back."""
     if line.source is None:
         return []
@@ -81,7 +84,7 @@ def _own_places(line: Line, home: str, warnings: list[str]) -> list[Item]:
     patterns = {selection.literal(place): what for what, place in found.items() if place}
     for pattern, what in patterns.items():
         warnings.append(f"{pattern}, {what}, is inside the source: it is left out of the backup.")
-    return [Item("--exclude", pattern, ("--exclude", pattern)) for pattern in patterns]
+    return [word for pattern in patterns for word in ("--exclude", pattern)]
 
 
 def _below(source: str, place: str) -> str | None:

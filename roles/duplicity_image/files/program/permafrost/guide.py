@@ -1,4 +1,4 @@
-"""The commands of the guide's container: dup, backup, restore; and explain, which only tells what they would do. I/O."""
+"""The commands of the guide's container: dup, backup, restore; and explain, which runs nothing. I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-
 from permafrost import call, child, explain
 from permafrost.masking import mask
 from permafrost.words import Values

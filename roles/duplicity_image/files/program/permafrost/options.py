@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SWITCHES = frozenset(
-    """
+_SWITCHES = """
     --allow-source-mismatch --asynchronous-upload --b2-hide-files --check-remote --compare-data --compression
     --copy-links --dry-run --encryption --exclude-device-files --exclude-other-filesystems --files-changed
     --filter-globbing --filter-ignorecase --filter-literal --filter-regexp --filter-strictcase --force --ftp-passive
@@ -20,10 +19,8 @@ SWITCHES = frozenset(
     --s3-use-deep-archive --s3-use-glacier --s3-use-glacier-ir --s3-use-ia --s3-use-onezone-ia --s3-use-rrs
     --s3-use-server-side-encryption --s3-use-server-side-kms-encryption --skip-if-no-change --ssh-askpass
     --ssl-no-check-certificate --use-agent --use-gpgsm --version
-    """.split()
-)
-VALUED = frozenset(
-    """
+"""
+_VALUED = """
     --archive-dir --azure-blob-tier --azure-max-block-size --azure-max-connections --azure-max-single-put-size
     --backend-retry-delay --cf-backend --concurrency --config-dir --copy-blocksize --current-time --encrypt-key
     --encrypt-secret-keyring --encrypt-sign-key --exclude --exclude-filelist --exclude-if-present --exclude-older-than
@@ -35,8 +32,9 @@ VALUED = frozenset(
     --s3-kms-key-id --s3-multipart-chunk-size --s3-multipart-max-procs --s3-region-name --scp-command --sftp-command
     --show-changes-in-set --sign-key --skip-volume --ssh-options --ssl-cacert-file --ssl-cacert-path
     --swift-storage-policy --tempdir --time --time-separator --timeout --verbosity --volsize --webdav-headers
-    """.split()
-)
+"""
+SWITCHES = frozenset(_SWITCHES.split())
+VALUED = frozenset(_VALUED.split())
 PAIRED = frozenset({"--rename"})
 # Options that are gone, and took a value.
 _ONCE_VALUED = frozenset(

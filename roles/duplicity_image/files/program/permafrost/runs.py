@@ -12,7 +12,6 @@ from ansible_collections.permafrost.backup.plugins.module_utils.backing_up impor
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.verifying import check_integrity
-
 from permafrost.local import Local
 
 # Compose mounts it; the role duplicity writes it.

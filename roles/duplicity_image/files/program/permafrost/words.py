@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Union
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-
 from permafrost.masking import is_secret, secret_values
 
 BLANKS = " \t\r\n"
