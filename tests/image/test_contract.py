@@ -139,7 +139,8 @@ def test_backup_and_restore_with_the_archive_inside_the_source(ours: str, run) -
     """As in the guide's compose file, where options hold what the container replaces."""
     script = (
         "set -e; mkdir -p $SRC/data $SRC/logs; echo text >$SRC/data/file; backup; backup;"
-        "OPTIONS='--no-encryption --archive-dir /tmp/other'; dup list-current-files $URL; SRC=/tmp/restored restore; cat /tmp/restored/data/file;"
+        "OPTIONS='--no-encryption --archive-dir /tmp/other'; dup list-current-files $URL;"
+        "SRC=/tmp/restored restore; cat /tmp/restored/data/file;"
         "set +e; dup restore --file-to-restore none $URL /tmp/nowhere; echo code $?; dup st --none $URL; echo code $?"
     )
     environment = {

@@ -16,7 +16,10 @@ _OWN = ("PYTHONPATH", "PYTHONSAFEPATH")
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run to the end and return the exit code; 128 and its number for a signal, as a shell tells it."""
+    """Run to the end and return the exit code; 128 and its number for a signal, as a shell tells it.
+
+    For a program of one thread: another would take the signals.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
     try:
         given = {name: value for name, value in environment.items() if name not in _OWN}

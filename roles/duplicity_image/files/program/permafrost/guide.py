@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
             raise BadInput(f"There is no command {name}: there are {', '.join(COMMANDS)} and explain.")
         return run(call.command(name, given, values), values)
     except BadInput as error:
-        print(f"{error.what} {error.meaning}", file=sys.stderr)
+        print(mask(f"{error.what} {error.meaning}", os.environ), file=sys.stderr)
         return REFUSED
 
 
