@@ -70,7 +70,7 @@ def _mounts(job: Job, spec: command.ContainerSpec) -> list[tuple[str, str, bool]
     places = {job.state_dir: False}
     for mount in spec.mounts:
         outside = not f"{mount.source}/".startswith(f"{job.state_dir}/")
-        if mount.target != job.source_in_container and mount.target != command.RUN and outside:
+        if mount.target not in (job.source_in_container, command.RUN) and outside:
             places[mount.source] = mount.read_only
     places.update((rule.value, True) for rule in job.rules if rule.is_list)
     return [

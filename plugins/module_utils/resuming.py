@@ -6,6 +6,10 @@ I/O, read only. To resume, duplicity walks the source from its beginning: it ski
 computes the signatures of all of it anew. A file that changed after it was uploaded would keep its old content in the
 set, and the new signature would make every later incremental believe that it is stored. So a resumption is allowed only
 while nothing up to the last volume's end has changed, and while the bucket has all that was uploaded.
+
+Nor may an incremental be resumed whose signature is in the bucket already, when only its manifest was still to come:
+duplicity would take that signature for the base, see no change any more, and complete the set with an empty last volume
+and an empty signature.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping
         if (
             parsed is None
             or not volumes
+            or (stored and stored.start and stored.signature)
             or not _all_stored(volumes, stored, listing)
             or changed(source, volumes[-1].end, parsed.end)
         ):

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from guard.sources import FRAGMENTS, MODULES, PREFIX, constant, documented
+from lab import role_spec
 
 KEYS = ("type", "default", "choices", "required", "elements")
 ALL = sorted(MODULES.glob("*.py"))
@@ -76,6 +78,30 @@ def test_every_change_of_the_documentation_is_noticed() -> None:
     changed = list(mutations(job_docs(), "suboptions"))
     assert len(changed) > 5 * len(JOB_OPTIONS)
     assert [label for label, docs in changed if not list(differences(JOB_OPTIONS, docs))] == []
+
+
+def role_options() -> dict[str, Any]:
+    """The job in the role's argument spec, with the words of a module's documentation."""
+    found = yaml.safe_load(role_spec.SPEC.read_text())["argument_specs"]["main"]["options"]["duplicity_jobs"]
+    return as_documented(found["options"])
+
+
+def as_documented(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {("suboptions" if key == "options" else key): (as_documented(value) if key == "options" else value)
+               for key, value in option.items()}
+        for name, option in options.items()
+    }  # fmt: skip
+
+
+def test_the_role_takes_the_job_as_it_is() -> None:
+    assert list(differences(JOB_OPTIONS, role_options())) == []
+    assert role_spec.SPEC.read_text() == role_spec.text(), "run python -m lab.role_spec"
+
+
+def test_every_change_of_the_role_is_noticed() -> None:
+    changed = list(mutations(role_options(), "suboptions"))
+    assert [label for label, options in changed if not list(differences(JOB_OPTIONS, options))] == []
 
 
 def test_secrets_are_never_logged() -> None:

@@ -245,6 +245,32 @@ def volumes_of(job: Job, s3: S3Lab) -> int:
     return sum("difftar" in one["key"] for one in s3.state(job["target"].split("/")[2]))
 
 
+def test_killed_between_signature_and_manifest(
+    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
+) -> None:
+    """duplicity would resume upon the signature of the very set, find nothing to do, and lose the last volume."""
+    s3.clear_faults()
+    kills.succeeded(backup(slow).ended())
+    refill(source, 1)
+    time.sleep(2.1)  # beyond the margin of doubt
+    s3.fault(operation="PutObject", key_contains=".manifest", kind="latency", seconds=30)
+    mark = s3.mark()
+    task = backup(slow)
+    kills.until(lambda: _stored(s3, mark, ".sigtar"), "the signature is in the bucket")
+    watch.kill(signal.SIGKILL)
+    assert kills.cause(task.ended()) == "killed"
+    s3.clear_faults()
+    result = kills.succeeded(backup(slow).ended())
+    assert (result["action"], result["resumed"]) == ("incremental", False)
+    restores_well(slow, source, tmp_path / "restored")
+
+
+def _stored(s3: S3Lab, since: int, name: str) -> bool:
+    return any(
+        one["status"] == 200 and name in one["key"] for one in s3.requests(since) if one["operation"] == "PutObject"
+    )
+
+
 def test_a_volume_that_is_gone_is_not_resumed_upon(
     slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
 ) -> None:

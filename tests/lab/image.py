@@ -38,15 +38,20 @@ class Run:
     output: str
 
 
+def indexes() -> dict[str, str]:
+    """Package indexes of the user's own, for pip."""
+    return {name: os.environ[name] for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") if os.environ.get(name)}
+
+
 def variables(**others: Any) -> dict[str, Any]:
     """Role variables that make the image from what the lab has."""
-    indexes = {name: os.environ[name] for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") if os.environ.get(name)}
     ours = {
         "duplicity_image_name": NAME,
         "duplicity_image_base": os.environ["LAB_BASE_IMAGE"],
         "duplicity_image_ca_file": os.environ.get("LAB_CA_FILE", ""),
-        "duplicity_image_build_args": indexes,
+        "duplicity_image_build_args": indexes(),
         "duplicity_image_build_dir": str(BUILD_DIR),
+        "duplicity_image_requires": ["engine"],  # this machine only builds; its jobs run in hosts
     }
     return {**ours, **others}
 

@@ -22,10 +22,11 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     ],
     "sanity": [("python", "-m", "lab.sanity")],
     "guard": [(*PYTEST, "tests/guard")],
-    "unit": [(*PYTEST, "tests/unit")],
+    "unit": [(*PYTEST, "tests/unit"), (*PYTEST, "tests/controller")],
     "lab": [(*PYTEST, "tests/lab_s3")],
     "image": [(*PYTEST, "tests/image")],
     "integration": [(*PYTEST, "tests/integration")],
+    "molecule": [("python", "-m", "lab.molecule")],
 }
 
 

@@ -1,0 +1,64 @@
+"""filter/jobs.py: the job as templates get it.
+
+Not among the unit tests: in a process that has loaded what belongs to the controller, AnsibleModule takes itself for a
+part of it and hands its warnings elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.permafrost.backup.plugins.filter import jobs
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+
+PLAIN: dict[str, Any] = {
+    "name": "web01",
+    "source": "/srv/data",
+    "target": "s3://acme-dr/web01/data",
+    "encryption": {"mode": "none"},
+}
+
+
+def test_defaults_are_those_of_the_modules() -> None:
+    checked = jobs.checked_job(PLAIN)
+    assert (checked["storage_class"], checked["scheduler"], checked["state"]) == ("DEEP_ARCHIVE", "systemd", "present")
+    assert checked["schedule"] == {"backup": "daily", "integrity": "weekly", "random_delay": "1h", "on_failure": []}
+    assert checked["hooks"] == {"before": [], "after": []}
+
+
+def test_paths_are_not_those_of_the_controller() -> None:
+    assert jobs.checked_job({**PLAIN, "source": "/srv/$HOME"})["source"] == "/srv/$HOME"
+    with pytest.raises(AnsibleFilterError, match=r"Job web01: .*source"):
+        jobs.checked_job({**PLAIN, "source": "~/data"})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"target": "nowhere"}, r"Job web01: .*target"),
+        ({"storage_class": "TAPE"}, r"Job web01: .*storage_class"),
+        ({"surprise": 1}, r"Job web01: .*surprise"),
+        ({"name": None}, r"name .. is not a name"),
+    ],
+)
+def test_what_modules_refuse_is_refused_with_the_jobs_name(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=says):
+        jobs.checked_job({**PLAIN, **change})
+
+
+def test_what_is_no_job_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="no dictionary"):
+        jobs.FilterModule().filters()["checked_job"]("web01")
+
+
+def test_the_job_file_is_the_job() -> None:
+    read = json.loads(jobs.job_file(jobs.checked_job(PLAIN)))
+    assert Job.from_params(read["job"]) == Job.from_params(jobs.checked_job(PLAIN))
+
+
+def test_directories_are_named() -> None:
+    assert jobs.named_directories([jobs.checked_job(PLAIN)]) == [("web01", "/var/lib/permafrost/web01")]

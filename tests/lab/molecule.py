@@ -1,0 +1,179 @@
+"""python -m lab.molecule [SCENARIO…]: run molecule's scenarios against the lab's S3 server and registry.
+
+Prints the seconds of each scenario, what failed in it, and one closing line with the number of checks.
+`python -m lab.molecule -- COMMAND` runs a command between the same servers, such as a shell for `molecule converge`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+from lab import hosts
+from lab import image as lab_image
+from lab.places import CHECKOUT, LAB, LabError, lock
+from lab.registry import Registry, bridge_address
+from lab.s3.client_api import S3Lab
+
+PLACE = LAB / "molecule"
+SHARE = PLACE / "share"  # hosts see it as /srv/lab, read-only
+SCENARIOS = CHECKOUT / "molecule"
+# A check is an assertion of a scenario; those of roles are part of what is tested.
+CHECK = "Check that "
+# Each must stay out of all output.
+SECRETS = ("LAB_REGISTRY_PASSWORD", "LAB_S3_SECRET_KEY")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scenario; a failure that is no check is a further one."""
+
+    name: str
+    seconds: float
+    passed: int
+    failures: tuple[str, ...]
+
+
+def names() -> list[str]:
+    """All scenarios, in order."""
+    return sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml"))
+
+
+@contextmanager
+def surroundings() -> Iterator[dict[str, str]]:
+    """The environment of scenarios; the servers that they use run meanwhile."""
+    (PLACE / "home").mkdir(parents=True, exist_ok=True)
+    SHARE.mkdir(parents=True, exist_ok=True)
+    client = docker.from_env(timeout=300)
+    bridge = bridge_address(client)
+    _save(client, os.environ["LAB_BASE_IMAGE"], SHARE / "base.tar")
+    archive = PLACE / "image.tar"
+    _save(client, lab_image.ensure(), archive)
+    client.close()
+    # Other checkouts may use the same engine.
+    prefix = f"m{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]}"
+    with Registry(f"{prefix}-registry") as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
+        authority = PLACE / "registry-ca.pem"
+        authority.write_bytes(registry.authority.certificate)
+        yield {
+            **os.environ,
+            "ANSIBLE_FORCE_COLOR": "false",
+            "COLUMNS": "160",
+            "MOLECULE_COMMAND_BORDERS": "false",
+            "NO_COLOR": "1",
+            "HOME": str(PLACE / "home"),  # molecule and its driver leave their caches there
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+            "LAB_HOSTS": prefix,
+            "LAB_HOST_IMAGE": hosts.ensure(),
+            "LAB_BARE_IMAGE": hosts.ensure_bare(),
+            "LAB_SHARE": str(SHARE),
+            "LAB_REGISTRY": registry.address,
+            "LAB_REGISTRY_CA": str(authority),
+            "LAB_REGISTRY_USER": registry.user,
+            "LAB_REGISTRY_PASSWORD": registry.password,
+            "LAB_BUILD_ARGS": json.dumps(lab_image.indexes()),
+            "LAB_PIP": json.dumps(pip_settings()),
+            "LAB_CA_FILE": os.environ.get("LAB_CA_FILE", ""),
+            "LAB_IMAGE_ARCHIVE": str(archive),
+            "LAB_S3_ENDPOINT": s3.endpoint_for(bridge),
+            "LAB_S3_ACCESS_KEY": s3.access_key,
+            "LAB_S3_SECRET_KEY": s3.secret_key,
+        }
+
+
+def pip_settings() -> dict[str, str]:
+    """What pip inside a host needs to find the index that serves this machine."""
+    return {**lab_image.indexes(), **({"PIP_CERT": hosts.AUTHORITY} if os.environ.get("LAB_CA_FILE") else {})}
+
+
+def _save(client: docker.DockerClient, name: str, archive: Path) -> None:
+    """An image as a file, unless it is there; a host's engine has no image at all."""
+    image = client.images.get(name)
+    stamp = archive.with_suffix(".id")
+    if archive.exists() and stamp.exists() and stamp.read_text() == image.id:
+        return
+    with archive.open("wb") as stream:
+        for chunk in image.save(named=name):
+            stream.write(chunk)
+    stamp.write_text(str(image.id))
+
+
+def run(name: str, environment: dict[str, str]) -> Outcome:
+    """One scenario from its creation to its destruction."""
+    started = time.monotonic()
+    results = PLACE / f"{name}.jsonl"
+    results.unlink(missing_ok=True)
+    settings = {**environment, "LAB_RESULTS": str(results)}
+    code = subprocess.run(["molecule", "test", "-s", name], cwd=CHECKOUT, env=settings, check=False).returncode
+    passed, failures = _count(results, all_count=code != 0)
+    if not passed:
+        failures.append("it checked nothing")
+    # Results hold all that any verbosity could print.
+    leaked = [secret for secret in SECRETS if environment[secret] in _text(results)]
+    failures += [f"{secret} is in the results of tasks" for secret in leaked]
+    passed += len(SECRETS) - len(leaked)
+    if code and not failures:
+        failures = [f"molecule ended with {code}"]
+    return Outcome(name, time.monotonic() - started, passed, tuple(failures))
+
+
+def _text(results: Path) -> str:
+    """What the callback wrote; nothing if no playbook ran."""
+    return results.read_text(encoding="utf-8") if results.exists() else ""
+
+
+def _count(results: Path, all_count: bool) -> tuple[int, list[str]]:
+    """How many checks passed, and what failed: checks, and other tasks unless all of these were expected to fail."""
+    passed, failures = 0, []
+    for line in _text(results).splitlines():
+        task = json.loads(line)
+        check = task["task"].startswith(CHECK)
+        if task["status"] in ("failed", "unreachable") and (check or all_count):
+            failures.append(f"{task['host']}: {task['task']}")
+        passed += check and task["status"] == "ok"
+    return passed, failures
+
+
+def main(wanted: list[str]) -> int:
+    """Run the named scenarios, or all; or one command."""
+    command = wanted[1:] if wanted[:1] == ["--"] else []
+    unknown = [] if command else sorted(set(wanted) - set(names()))
+    if unknown:
+        print(f"no such scenario: {', '.join(unknown)} (there are: {', '.join(names())})", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
+    try:
+        with lock(LAB / "molecule.lock"), surroundings() as environment:
+            if command:
+                return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+            outcomes = [run(name, environment) for name in wanted or names()]
+    except LabError as error:
+        sys.exit(f"lab: {error}")
+    return report(outcomes)
+
+
+def report(outcomes: list[Outcome]) -> int:
+    """The last thing that a reader sees."""
+    print()
+    for outcome in outcomes:
+        print(f"{outcome.name:<20}{outcome.seconds:>8.1f} s  {outcome.passed} passed, {len(outcome.failures)} failed")
+        for failure in outcome.failures:
+            print(f"    {failure}")
+    failed = sum(len(outcome.failures) for outcome in outcomes)
+    print(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
