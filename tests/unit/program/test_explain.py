@@ -29,7 +29,7 @@ OPTIONS_EXTRA = (
 
 
 def surroundings(**environment: str) -> Values:
-    given = {"OPTIONS": OPTIONS, "OPTIONS_EXTRA": OPTIONS_EXTRA, "HOME": "/root", **environment}
+    given = {"OPTIONS": OPTIONS, "OPTIONS_EXTRA": OPTIONS_EXTRA, **environment}
     return call.prepare(Values(given, lambda text: "NOW", lambda full: "backupname"))
 
 

@@ -17,7 +17,7 @@ WORDS = st.sampled_from(
 
 
 def today(*words: str) -> tuple[list[str], tuple[str, ...]]:
-    found = translate(options.read(words), "/root")
+    found = translate(options.read(words), "/nobody")
     return [*found.ahead, *found.line.words], found.warnings
 
 
@@ -114,7 +114,7 @@ def test_old_lists() -> None:
         ("/data", ["--archive-dir", "/a", "--log-file", "/data/logs/x.log"], ["/data/logs"]),
         ("/data", ["--archive-dir", "/a", "--log-file", "/data/x.log"], ["/data/x.log"]),
         ("/data", ["--archive-dir", "/data/a[1]*", "--log-file", "/data/l/x"], ["/data/a[[]1][*]", "/data/l"]),
-        ("/", [], ["/root/.cache/duplicity"]),
+        ("/", [], ["/nobody/.cache/duplicity"]),
     ],
 )
 def test_its_own_directories_inside_the_source(source: str, given_words: list[str], excluded: list[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 MASK = "********"
 _NAMES = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE", re.I)
 # Shorter ones would be found in anything.
-_SHORTEST = 6
+_SHORTEST = 8
 _IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]+)@")
 _IN_OPTIONS = re.compile(r"(--passphrase[= ])(?!-)\S+")
 
