@@ -31,7 +31,8 @@ def spec() -> dict[str, Any]:
 def _job() -> dict[str, Any]:
     for node in ast.walk(ast.parse(FRAGMENT.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            found: dict[str, Any] = yaml.safe_load(str(node.value.value))
+            # What is an option of job there is one of duplicity_jobs here.
+            found: dict[str, Any] = yaml.safe_load(str(node.value.value).replace("O(job.", "O(duplicity_jobs[]."))
             suboptions: dict[str, Any] = found["options"]["job"]["suboptions"]
             return suboptions
     raise SystemExit(f"{FRAGMENT} documents no job")
