@@ -110,6 +110,23 @@ SUCCESSORS = {
     "--version": "nothing (duplicity would do nothing else)",
     "--volsize": "job.volume_size",
 }
+# duplicity's old options -> its own words in their place. No words: it goes, and what follows stays.
+RENAMED = {
+    "--asynchronous-upload": ("--concurrency", "1"),
+    "--do-not-restore-ownership": ("--no-restore-ownership",),
+    "--exclude-filelist-stdin": ("--exclude-filelist", "/dev/stdin"),
+    "--exclude-globbing-filelist": ("--exclude-filelist",),
+    "--file-to-restore": ("--path-to-restore",),
+    "--gio": (),
+    "--include-filelist-stdin": ("--include-filelist", "/dev/stdin"),
+    "--include-globbing-filelist": ("--include-filelist",),
+    "--old-filenames": (),
+    "--s3-european-buckets": (),
+    "--s3-multipart-max-timeout": (),
+    "--s3-use-multiprocessing": (),
+    "--s3-use-new-style": (),
+    "--short-filenames": (),
+}
 _SHORT = {"-h": "--help", "-r": "--path-to-restore", "-t": "--time", "-v": "--verbosity", "-V": "--version"}
 
 

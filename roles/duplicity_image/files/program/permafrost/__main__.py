@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
-from permafrost import runs
+from permafrost import guide, runs
 
 COMMANDS: dict[str, Callable[[], int]] = {
     "backup": runs.backup,
@@ -17,7 +17,12 @@ COMMANDS: dict[str, Callable[[], int]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Run a command; 0 when it ended well, 1 when it failed, 2 for a wrong command line."""
+    """Run a command; 0 when it ended well, 1 when it failed, 2 for a wrong command line.
+
+    ``guide NAME WORDS…`` is a command of the guide's container, with duplicity's own exit codes.
+    """
+    if argv[:1] == ["guide"]:
+        return guide.main(argv[1:])
     command = COMMANDS.get(argv[0]) if len(argv) == 1 else None
     if command is None:
         print(f"usage: permafrost {' | '.join(COMMANDS)}", file=sys.stderr)
