@@ -57,7 +57,7 @@ class _Indented(yaml.SafeDumper):
 
 def text() -> str:
     """The file."""
-    return HEAD + yaml.dump(spec(), Dumper=_Indented, sort_keys=False, width=110, allow_unicode=True)
+    return HEAD + yaml.dump(spec(), Dumper=_Indented, sort_keys=False, width=90, allow_unicode=True)
 
 
 if __name__ == "__main__":
