@@ -326,6 +326,14 @@ options:
                 start at once. A host keeps its slot.
             type: str
             default: 1h
+          spread_fulls:
+            description:
+              - Spread the fulls of a fleet over the period of O(job.full_if_older_than), so that hosts that were set up
+                together do not upload everything on the same day. Each job has a day of its own in the period.
+              - It moves there by its second or third full. No chain gets shorter than half the period. Runs of
+                modules are not concerned.
+            type: bool
+            default: true
           on_failure:
             description: Units of the host to start when a run fails.
             type: list

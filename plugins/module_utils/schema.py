@@ -84,6 +84,7 @@ SCHEDULE: dict[str, Any] = {
         "backup": {"type": "str", "default": "daily"},
         "integrity": {"type": "str", "default": "weekly"},
         "random_delay": {"type": "str", "default": "1h"},
+        "spread_fulls": {"type": "bool", "default": True},
         "on_failure": {"type": "list", "elements": "str", "default": []},
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from ansible_collections.permafrost.backup.plugins.module_utils.archive import A
 from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import back_up
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import collect
+from ansible_collections.permafrost.backup.plugins.module_utils.spreading import next_full
+from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
 from ansible_collections.permafrost.backup.plugins.module_utils.verifying import check_integrity
 from permafrost.local import Local
 
@@ -20,7 +24,10 @@ JOB_FILE = Path("/run/secrets/job")
 
 def backup() -> int:
     """Back up, and say in one line what came of it. Raises PermafrostError."""
-    result = back_up(_archive(), full=False)
+    options = _read()["job"]
+    archive = _archive(options)
+    full = options["schedule"]["spread_fulls"] and full_is_due(archive.job, datetime.now(timezone.utc))
+    result = back_up(archive, full=full)
     _say(result["warnings"])
     statistics = result["statistics"]
     print(
@@ -33,10 +40,20 @@ def backup() -> int:
 
 def verify() -> int:
     """Compare the bucket with its manifests, and say what was looked at. Raises PermafrostError."""
-    result = check_integrity(_archive(), frozenset(integrity.DAMAGE))
+    result = check_integrity(_archive(_read()["job"]), frozenset(integrity.DAMAGE))
     _say(result["warnings"])
     print(f"whole: {result['set_count']} sets in {result['object_count']} objects")
     return 0
+
+
+def full_is_due(job: Job, now: datetime) -> bool:
+    """Whether the job's own point in its period has come. duplicity itself looks at the age of the last full.
+
+    The archive directory tells of the last full; where it is lost, so is the point, until the next full.
+    """
+    here, period = Path(job.archive), interval(job.full_if_older_than)
+    chains = collect([path.name for path in here.iterdir()], job.file_prefixes).chains if here.is_dir() else []
+    return bool(chains and period) and next_full(job.url, period, chains[-1].start) <= now
 
 
 def _say(warnings: list[str]) -> None:
@@ -44,8 +61,8 @@ def _say(warnings: list[str]) -> None:
         print(f"warning: {text}")
 
 
-def _archive() -> Archive:
-    job = Job.from_params(_read()["job"])
+def _archive(options: dict[str, Any]) -> Archive:
+    job = Job.from_params(options)
     return Archive(job, runner=Local(job), source=job.source_in_container)
 
 

@@ -1,0 +1,44 @@
+"""runs.py: when a timer's backup is a full."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.spreading import next_full
+from permafrost.runs import full_is_due
+from unit.stage import job_params
+
+LAST = datetime(2026, 11, 1, 2, 0, tzinfo=timezone.utc)
+PERIOD = timedelta(weeks=4)
+
+
+def job(place: Path, **changes: Any) -> Job:
+    return Job.from_params(job_params(state_dir=str(place), full_if_older_than="4W", **changes))
+
+
+def with_full(found: Job) -> Job:
+    archive = Path(found.archive)
+    archive.mkdir(parents=True)
+    (archive / "duplicity-full.20261101T020000Z.manifest").touch()
+    (archive / "duplicity-full-signatures.20261101T020000Z.sigtar.gz").touch()
+    return found
+
+
+def test_a_full_is_due_from_the_jobs_own_point_on(tmp_path: Path) -> None:
+    found = with_full(job(tmp_path))
+    due = next_full(found.url, PERIOD, LAST)
+    assert not full_is_due(found, due - timedelta(seconds=1))
+    assert full_is_due(found, due)
+
+
+def test_without_an_archive_directory_nothing_is_known(tmp_path: Path) -> None:
+    assert not full_is_due(job(tmp_path), LAST + 10 * PERIOD)
+
+
+def test_an_interrupted_full_is_none(tmp_path: Path) -> None:
+    found = with_full(job(tmp_path))
+    Path(found.archive, "duplicity-full.20261120T020000Z.manifest.part").touch()
+    assert full_is_due(found, LAST + PERIOD)
