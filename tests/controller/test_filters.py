@@ -26,7 +26,13 @@ PLAIN: dict[str, Any] = {
 def test_defaults_are_those_of_the_modules() -> None:
     checked = jobs.checked_job(PLAIN)
     assert (checked["storage_class"], checked["scheduler"], checked["state"]) == ("DEEP_ARCHIVE", "systemd", "present")
-    assert checked["schedule"] == {"backup": "daily", "integrity": "weekly", "random_delay": "1h", "on_failure": []}
+    assert checked["schedule"] == {
+        "backup": "daily",
+        "integrity": "weekly",
+        "random_delay": "1h",
+        "spread_fulls": True,
+        "on_failure": [],
+    }
     assert checked["hooks"] == {"before": [], "after": []}
 
 
