@@ -10,10 +10,11 @@ import pytest
 from docker import DockerClient
 
 from lab import image as lab_image
+from lab.places import CHECKOUT_ID
 
 # As the modules start it: nothing writable but a tmpfs, no capability beyond what the verb needs.
 HARDENED = {"read_only": True, "cap_drop": ["ALL"], "init": True, "network_mode": "none"}
-STOCK = "permafrost-lab/duplicity-stock:latest"
+STOCK = f"permafrost-lab/stock-{CHECKOUT_ID}:latest"
 
 RunInImage = Callable[..., str]
 

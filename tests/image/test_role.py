@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from docker import DockerClient
 
 from lab import image as lab_image
+from lab.places import CHECKOUT_ID
 
 
 def test_second_run_changes_nothing(ours: str, engine: DockerClient) -> None:
@@ -24,7 +25,7 @@ def test_second_run_changes_nothing(ours: str, engine: DockerClient) -> None:
 def test_name_holds_version_and_recipe(ours: str) -> None:
     same = lab_image.run_role("--check")
     other = lab_image.run_role("--check", duplicity_image_trust_ca=True, duplicity_image_ca_file=__file__)
-    assert same.reference.startswith("permafrost-lab/duplicity:3.2.1-")
+    assert same.reference.startswith(f"{lab_image.NAME.partition(':')[0]}:3.2.1-")
     assert len(same.reference.rpartition("-")[2]) == 12
     assert other.reference.rpartition("-")[0] == same.reference.rpartition("-")[0]
     assert other.reference != same.reference
@@ -32,7 +33,7 @@ def test_name_holds_version_and_recipe(ours: str) -> None:
 
 def test_a_moved_tag_is_put_back(ours: str, engine: DockerClient) -> None:
     """By a name of its own, since other tests use the usual one meanwhile."""
-    name = "permafrost-lab/duplicity-moved:latest"
+    name = f"permafrost-lab/moved-{CHECKOUT_ID}:latest"
     first = lab_image.run_role(duplicity_image_name=name)
     assert first.code == 0, first.output
     engine.images.get(os.environ["LAB_BASE_IMAGE"]).tag(*name.split(":"))
@@ -106,7 +107,7 @@ def test_authority_reaches_the_image_only_when_trusted(
     trusted: bool, authority: tuple[Path, str], tmp_path: Path, run, engine: DockerClient
 ) -> None:
     path, text = authority
-    name = "permafrost-lab/duplicity-authority:latest"
+    name = f"permafrost-lab/authority-{CHECKOUT_ID}:latest"
     built = lab_image.run_role(
         duplicity_image_name=name,
         duplicity_image_ca_file=str(path),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.places import LAB, LabError, lock
+from lab.places import CHECKOUT_ID, LAB, LabError, lock
 
-NAME = "permafrost-lab/duplicity:latest"
+NAME = f"permafrost-lab/duplicity-{CHECKOUT_ID}:latest"
 BUILD_DIR = LAB / "duplicity-image"
 PLAY = """\
 - hosts: localhost

@@ -6,7 +6,6 @@ Prints the seconds of each scenario, what failed in it, and one closing line wit
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -22,7 +21,7 @@ import docker
 
 from lab import hosts
 from lab import image as lab_image
-from lab.places import CHECKOUT, LAB, LabError, lock
+from lab.places import CHECKOUT, CHECKOUT_ID, LAB, LabError, lock
 from lab.registry import Registry, bridge_address
 from lab.s3.client_api import S3Lab
 
@@ -61,8 +60,7 @@ def surroundings() -> Iterator[dict[str, str]]:
     archive = PLACE / "image.tar"
     _save(client, lab_image.ensure(), archive)
     client.close()
-    # Other checkouts may use the same engine.
-    prefix = f"m{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]}"
+    prefix = f"m{CHECKOUT_ID}"
     with Registry(f"{prefix}-registry") as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
         authority = PLACE / "registry-ca.pem"
         authority.write_bytes(registry.authority.certificate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LAB = CHECKOUT / ".lab"
 VENV = LAB / "venv"
 COLLECTIONS = LAB / "collections"
+# Names a checkout's own things in an engine that several checkouts share.
+CHECKOUT_ID = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]
 
 # One engine serves all checkouts of a machine, so it lives outside of them.
 STATE = Path("/var/lib/permafrost-lab")
