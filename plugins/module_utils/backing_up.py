@@ -54,7 +54,12 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
     begun = datetime.now(timezone.utc)
     try:
         with _watching(archive) as survey:
-            finished, run = archive.run(spec, lambda: _preflight(archive, full, check_mode=False))
+
+            def before() -> None:
+                _preflight(archive, full, check_mode=False)
+                survey.start()  # not before: its thread would delay the preflight, and with it the container
+
+            finished, run = archive.run(spec, before)
             result = _facts(archive, spec, finished, run)
             _complete(archive, finished, run, survey, result)
     except Busy:

@@ -18,15 +18,19 @@ _BLOCK = 512  # st_blocks counts these, whatever the file system's own block siz
 
 
 class Survey:
-    """Counts while it runs; ``result()`` waits for the end of the walk."""
+    """Counts from ``start()`` on, which may be left out; ``result()`` waits for the end of the walk."""
 
     def __init__(self, source: str) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._walk, args=(os.fsencode(source),), daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def result(self) -> dict[str, int]:
+        if not self._thread.ident:
+            self.start()
         self._thread.join()
         return self.counts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import tarfile
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from lab.places import CHECKOUT
 
 FILES = CHECKOUT / "roles" / "duplicity_image" / "files"
-STANDARD = tarfile.TarInfo.tobuf
+STANDARD, STANDARD_ADDFILE = tarfile.TarInfo.tobuf, tarfile.TarFile.addfile
 NAMES = st.text(st.sampled_from("ab/é \udcff"), max_size=120)
 NUMBERS = st.sampled_from([0, 1, 1000, 8**7 - 1, 8**7, 65536, 1_700_000_000, 8**11 - 1, 8**11])
 
@@ -75,8 +76,8 @@ def fast() -> Iterator[Any]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module.tobuf
-    tarfile.TarInfo.tobuf = STANDARD
+    yield module
+    tarfile.TarInfo.tobuf, tarfile.TarFile.addfile = STANDARD, STANDARD_ADDFILE
 
 
 def bytes_or_error(tobuf: Any, info: tarfile.TarInfo, errors: str) -> bytes | str:
@@ -101,7 +102,25 @@ def test_a_tar_header_is_byte_for_byte_that_of_python(
     info.linkname, info.uname, info.gname = names[1:]
     info.size, info.uid, info.gid = numbers
     info.mtime, info.mode, info.type = mtime, mode, kind
-    assert bytes_or_error(fast, info, errors) == bytes_or_error(STANDARD, info, errors)
+    assert bytes_or_error(fast.tobuf, info, errors) == bytes_or_error(STANDARD, info, errors)
+
+
+@given(
+    files=st.lists(
+        st.tuples(NAMES, st.binary(max_size=1100) | st.none(), st.sampled_from([b"0", b"2", b"5"])), max_size=8
+    )
+)
+def test_a_tar_is_byte_for_byte_that_of_python(fast: Any, files: Any) -> None:
+    def written(addfile: Any) -> bytes:
+        out = io.BytesIO()
+        with tarfile.TarFile("arbitrary", "w", out, errors="replace") as archive:
+            for name, content, kind in files:
+                info = tarfile.TarInfo(name)
+                info.type, info.size = kind, len(content or b"")
+                addfile(archive, info, content and io.BytesIO(content))
+        return out.getvalue()
+
+    assert written(fast.addfile) == written(STANDARD_ADDFILE)
 
 
 def test_gzip_files_are_read_by_python(ours: str, run: Any) -> None:

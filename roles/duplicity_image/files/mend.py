@@ -51,14 +51,85 @@ MENDS = (
     ),
     Mend(
         "dup_main.py",
-        "A set of one volume has nothing to upload beside the building of the next, so it needs no other process.",
+        "A pool of processes was made ready for uploads beside the building of the next volume, which may never come.",
+        """\
+    if config.concurrency > 0:
+        backend_pooler = backend_pool.BackendPool(config.target_url, processes=config.concurrency)
+
+    try:
+        while not at_end:
+""",
+        """\
+    try:
+        while not at_end:
+""",
+    ),
+    Mend(
+        "dup_main.py",
+        "A set of one volume needs no other process.",
         "            if config.concurrency > 0 and backend_pooler:\n",
         """\
-            if at_end and vol_num == 1 and backend_pooler:
-                backend_pooler.shutdown()
-                backend_pooler = None
+            if config.concurrency > 0 and not backend_pooler and not (at_end and vol_num == 1):
+                backend_pooler = backend_pool.BackendPool(config.target_url, processes=config.concurrency)
 
             if config.concurrency > 0 and backend_pooler:
+""",
+    ),
+    Mend(
+        "backend_pool.py",
+        "Each volume waited a tenth of a second for uploads that cannot have ended yet.",
+        "concurrent.futures.as_completed(self._command_queue, timeout=0.1)",
+        "concurrent.futures.as_completed(self._command_queue, timeout=0)",
+    ),
+    Mend(
+        "diffdir.py",
+        "Two messages a file took a tenth of the time of small files, only to be dropped.",
+        """\
+        log.Debug(
+            _("Comparing %s and %s")
+""",
+        """\
+        log.enabled(log.DEBUG) and log.Debug(
+            _("Comparing %s and %s")
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "The same.",
+        """\
+    log.Debug(_("Getting delta of %s and %s") % (new_path, sig_path))
+""",
+        """\
+    if log.enabled(log.DEBUG):
+        log.Debug(_("Getting delta of %s and %s") % (new_path, sig_path))
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "And the name of each file was quoted twice for a message of another level.",
+        """\
+        if new_path and stats:
+            stats.add_new_file(new_path)
+        log.Info(
+""",
+        """\
+        if new_path and stats:
+            stats.add_new_file(new_path)
+        log.enabled(log.INFO) and log.Info(
+""",
+    ),
+    Mend(
+        "log.py",
+        "What the messages above are asked for with.",
+        """\
+def Debug(s):
+""",
+        """\
+def enabled(verb_level):
+    return _logger.isEnabledFor(DupToLoggerLevel(verb_level))
+
+
+def Debug(s):
 """,
     ),
     Mend(
