@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from lab.places import CHECKOUT
 
 PYTEST = ("python", "-m", "pytest", "--durations=5")
+# Files at once: each has a server of its own, and much of their time is waiting.
+AT_ONCE = ("-n", "3", "--dist", "loadfile")
 
 # A new part is a new line; its commands run in the root of the checkout, and all of them run even if one fails.
 PARTS: dict[str, list[tuple[str, ...]]] = {
@@ -25,7 +27,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "unit": [(*PYTEST, "tests/unit"), (*PYTEST, "tests/controller")],
     "lab": [(*PYTEST, "tests/lab_s3")],
     "image": [(*PYTEST, "tests/image")],
-    "integration": [(*PYTEST, "tests/integration")],
+    "integration": [(*PYTEST, *AT_ONCE, "tests/integration")],
     "molecule": [("python", "-m", "lab.molecule")],
 }
 
