@@ -1,7 +1,7 @@
 """When a job's turn comes: cron expressions, words that stand for them, a job's own slot. Pure.
 
-APScheduler finds the moments. What it takes otherwise than cron is made plain for it: its weekday 0 is Monday, it wants a
-day of the month and a weekday where cron wants either, and it refuses some steps.
+APScheduler finds the moments. What it takes otherwise than cron is made plain for it: its weekday 0 is Monday, it
+wants a day of the month and a weekday where cron wants either, and it refuses some steps.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def _times(expression: str, zone: tzinfo) -> list[_Times]:
     fields = expression.lower().split()
     if len(fields) != 5:
         raise ValueError(f"'{expression}' has {len(fields)} fields, and a cron expression has five")
+    limits = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS))
     minute, hour, day, month = (
-        ",".join(map(str, sorted(_numbers(text, *limits))))
-        for text, limits in zip(fields, ((0, 59), (0, 23), (1, 31), (1, 12, _MONTHS)))
+        ",".join(map(str, sorted(_numbers(text, low, high, names)))) for text, (low, high, names) in zip(fields, limits)
     )
     # By names, since numbers mean other days to APScheduler; both 0 and 7 are Sunday.
     weekday = ",".join({_WEEKDAYS[number % 7] for number in _numbers(fields[4], 0, 7, _WEEKDAYS)})
@@ -105,7 +105,7 @@ def _times(expression: str, zone: tzinfo) -> list[_Times]:
     return found
 
 
-def _numbers(field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
+def _numbers(field: str, low: int, high: int, names: tuple[str, ...]) -> set[int]:
     """The numbers that a field stands for. Names count from ``low`` on."""
     found: set[int] = set()
     for part in field.split(","):

@@ -41,7 +41,10 @@ class Stamp:
 
 
 def known(tasks: Sequence[Task], stamps: Mapping[str, Stamp], now: datetime) -> dict[str, Stamp]:
-    """The stamps of these jobs. One that is new has nothing to catch up; none is later than now, as after a wrong clock."""
+    """The stamps of these jobs.
+
+    One that is new has nothing to catch up. None is later than now, as after a clock that was wrong.
+    """
     found = {task.name: stamps.get(task.name, Stamp(now)) for task in tasks}
     return {name: stamp if stamp.since <= now else replace(stamp, since=now) for name, stamp in found.items()}
 
