@@ -174,6 +174,7 @@ def test_missed_runs_are_caught_up_once_by_number(start: Start, s3: S3Lab) -> No
     places = [shown.index(step) for step in steps]
     assert places == sorted(places)
     assert all(shown.count(step) == 1 for step in steps)
+    assert shown.startswith("scheduler: JOB_100: backup, monthly; missed at ")
     assert SECRET not in shown
     assert len([key for key in keys(s3, "late") if key.endswith("manifest.gpg")]) == 1
     # Nothing is left to catch up, also for the next container.

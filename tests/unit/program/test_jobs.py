@@ -117,6 +117,7 @@ def test_the_archive_directory_is_duplicitys_own_where_none_is_named() -> None:
         ("dup st $$DST", {}, "JOB_200_WHAT holds $$"),
         ("dup st 's3://b", {}, "JOB_200_WHAT has a ' without its end"),
         ("", {}, "JOB_200_WHAT is ''"),
+        ("dup $SRC multi", {}, "JOB_200_WHAT is 'dup $SRC multi': it names neither an action"),
         ("backup", {}, "DST is not set"),
         ("dup st s3://b/x", {"OPTIONS": "$(id)"}, "OPTIONS holds $(id)"),
     ],

@@ -154,10 +154,12 @@ def test_a_run_that_ends_its_container_again_waits_for_its_next_turn(world: Worl
     world.meanwhile = lambda _task: None
     made = world.start(tmp_path)
     made.run_due()
-    assert world.ran == ["JOB_300", "JOB_400"]
+    # It counts as failed, so that nothing is deleted either.
+    assert world.ran == ["JOB_400"]
+    assert [(one.job, one.exit_code) for one in world.outcomes] == [("JOB_200", 137), ("JOB_400", 0)]
     world.now += HOUR
     made.run_due()
-    assert world.ran[2:] == ["JOB_200", "JOB_300", "JOB_400"]
+    assert world.ran[1:] == ["JOB_200", "JOB_300", "JOB_400"]
 
 
 # --- its memory -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from permafrost.timetable import Stamp, Task
 
 # Where runs are remembered when the archive directory cannot be written.
 _STATE_DIR = "/var/lib/permafrost-scheduler"
+# What a shell tells of SIGKILL, which is what ends a container that takes too much.
+_KILLED = 137
 _LOCAL_TIME = Path("/etc/localtime")
 
 
@@ -52,7 +54,11 @@ class Scheduler:
         now = _now()
         self._stamps = timetable.known(self._tasks, self._stamps, now)
         for task in timetable.due(self._tasks, self._stamps, now):
-            if reason := timetable.obstacle(task, self._tasks, self._stamps):
+            if timetable.is_given_up(self._stamps[task.name]):
+                self._finish(
+                    task, _now(), _KILLED, _show("scheduler: its last runs ended together with the container\n")
+                )
+            elif reason := timetable.obstacle(task, self._tasks, self._stamps):
                 say(f"{task.name}: left out, because {reason}")
                 self._remember(task, Stamp(_now(), self._stamps[task.name].exit_code))
             else:
@@ -68,6 +74,10 @@ class Scheduler:
             # Told to stop, not failed: it is begun again at the next start, and duplicity resumes it.
             self._remember(task, before)
             raise
+        self._finish(task, started, code, output)
+
+    def _finish(self, task: Task, started: datetime, code: int, output: str) -> None:
+        """The one place where a run that ended becomes an outcome."""
         self._remember(task, Stamp(started, code))
         self._report(
             Outcome(
@@ -97,7 +107,9 @@ def scheduler() -> int:
     try:
         made = _make()
         for task, turn in made.turns():
-            say(f"{task.name}: {task.verb}, {task.schedule.text}; next at {_shown(turn)}")
+            say(
+                f"{task.name}: {task.verb}, {task.schedule.text}; {'next' if turn > _now() else 'missed'} at {_shown(turn)}"
+            )
         made.forever()
     except BadInput as error:
         say(f"{error.what} {error.meaning}")
@@ -122,6 +134,8 @@ def _make() -> Scheduler:
     """All of it is checked before anything runs. Raises BadInput."""
     zone, values = _zone(os.environ.get("TZ", "")), guide.surroundings()
     if runs.JOB_FILE.exists():
+        if found := [one for one in os.environ if one.startswith("JOB_")]:
+            raise BadInput(f"There are {found[0]} and the job file {runs.JOB_FILE}: a container runs one or the other.")
         options = runs.job_options()
         name, tasks, places = options["name"], jobs.from_job(options, zone), [Job.from_params(options).state_dir]
     else:

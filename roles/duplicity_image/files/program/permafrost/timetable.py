@@ -69,10 +69,13 @@ def begun(stamp: Stamp) -> Stamp:
     return replace(stamp, tries=stamp.tries + 1)
 
 
+def is_given_up(stamp: Stamp) -> bool:
+    """Whether a job waits for its next turn, since it would only end its container again."""
+    return stamp.tries >= _TRIES
+
+
 def obstacle(task: Task, tasks: Sequence[Task], stamps: Mapping[str, Stamp]) -> str:
     """Why a job whose turn has come does not run, or nothing."""
-    if stamps[task.name].tries >= _TRIES:
-        return f"{_TRIES} runs of it ended together with the container"
     if task.verb == "cleanup":
         for other in tasks:
             if other.verb == "backup" and other.target == task.target and stamps[other.name].exit_code:
