@@ -55,9 +55,9 @@ class Scheduler:
         self._stamps = timetable.known(self._tasks, self._stamps, now)
         for task in timetable.due(self._tasks, self._stamps, now):
             if timetable.is_given_up(self._stamps[task.name]):
-                self._finish(
-                    task, _now(), _KILLED, _show("scheduler: its last runs ended together with the container\n")
-                )
+                text = f"{task.name}: given up until its next turn, for its last runs ended together with the container"
+                say(text)
+                self._finish(task, _now(), _KILLED, f"{text}\n")
             elif reason := timetable.obstacle(task, self._tasks, self._stamps):
                 say(f"{task.name}: left out, because {reason}")
                 self._remember(task, Stamp(_now(), self._stamps[task.name].exit_code))
@@ -107,9 +107,8 @@ def scheduler() -> int:
     try:
         made = _make()
         for task, turn in made.turns():
-            say(
-                f"{task.name}: {task.verb}, {task.schedule.text}; {'next' if turn > _now() else 'missed'} at {_shown(turn)}"
-            )
+            when = "next" if turn > _now() else "missed"
+            say(f"{task.name}: {task.verb}, {task.schedule.text}; {when} at {_shown(turn)}")
         made.forever()
     except BadInput as error:
         say(f"{error.what} {error.meaning}")
