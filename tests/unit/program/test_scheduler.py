@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from permafrost import cron, heartbeat, running, scheduler
 from permafrost.outcome import Outcome
 from permafrost.scheduler import Scheduler
@@ -28,6 +30,9 @@ def task(number: int, verb: str, target: str = "s3://bucket/a") -> Task:
     return Task(f"JOB_{number}", number, verb, target, (("dup",), (str(number),)), schedule)
 
 
+# Of a file of tzfile(5): counts of what follows, then the one time that there is.
+HEADER = struct.pack(">6I", 0, 0, 0, 0, 1, 4)
+BODY = struct.pack(">iBB4s", -3600, 0, 0, b"-01\0")
 TASKS = [task(300, "cleanup"), task(200, "backup"), task(400, "verify")]
 
 
@@ -160,6 +165,29 @@ def test_a_run_that_ends_its_container_again_waits_for_its_next_turn(world: Worl
     world.now += HOUR
     made.run_due()
     assert world.ran[1:] == ["JOB_200", "JOB_300", "JOB_400"]
+
+
+# --- its clock ------------------------------------------------------------------------------------------------------
+
+
+def test_the_zone_is_that_of_tz_or_of_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    summer = datetime(2026, 7, 1, tzinfo=timezone.utc)
+    assert summer.astimezone(scheduler._zone("America/New_York")).hour == 20
+    assert summer.astimezone(scheduler._zone(":Asia/Tokyo")).hour == 9
+    place = tmp_path / "localtime"
+    monkeypatch.setattr(scheduler, "_LOCAL_TIME", place)
+    assert scheduler._zone("") is timezone.utc
+    # An hour before UTC, the whole year.
+    place.write_bytes(b"TZif2" + bytes(15) + HEADER + BODY + b"TZif2" + bytes(15) + HEADER + BODY + b"\n<-01>1\n")
+    found = cron.schedule("0 2 * * *", {}, scheduler._zone(""))
+    assert found is not None
+    assert found.after(summer) == summer + 3 * HOUR
+
+
+@pytest.mark.parametrize("name", ["Europe/Berln", "Europe", "CET-1CEST", "../etc/passwd"])
+def test_a_zone_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="is no time zone"):
+        scheduler._zone(name)
 
 
 # --- its memory -----------------------------------------------------------------------------------------------------
