@@ -98,7 +98,7 @@ def module(stage: Stage, name: str, job: dict[str, Any], *, containers: bool = T
 
 
 def same_image(stage: Stage) -> Usage:
-    """duplicity in our image with the arguments and settings of our module, without the module: what the module adds."""
+    """duplicity in our image with arguments and settings of our module, without the module: what the module adds."""
     job = Job.from_params(job_params(**job_of(stage)))
     spec = command.backup(job, str(stage.scratch), full=True, dry_run=False)
     secrets = stage.scratch / "secrets"
