@@ -57,17 +57,26 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
 # After a failed first attempt duplicity's S3 backend trips over itself: only that attempt's warning says why.
 _MASKED = "'NoneType' object has no attribute"
 _TRACE = "Traceback (innermost last)"
+# What duplicity prints whatever happens.
+_NOISE = r"Duplicity backup complete|\ADEBUG: "
 
 
 def failure(exit_code: int, run: Run, output: str) -> errors.PermafrostError:
     """The error of a run that did not end with 0. ``output`` is the tail of what the container printed."""
     said = _said(run)
     evidence = "\n".join(said) or output
-    what = _what(exit_code, _of_gpg(evidence) or (said[-1] if said else _last_line(output)))
+    error, text = _cause(exit_code, evidence)
+    telling = [one for one in said if re.search(text, one)] or said
+    what = _what(exit_code, _of_gpg(evidence) or (telling[-1] if telling else _last_line(output)))
+    return error(what, exit_code=exit_code)
+
+
+def _cause(exit_code: int, evidence: str) -> tuple[type[errors.PermafrostError], str]:
+    """The error, and the text by which it is known."""
     for codes, text, error in _CAUSES:
         if (codes is None or exit_code in codes) and re.search(text, evidence):
-            return error(what, exit_code=exit_code)
-    return errors.DuplicityFailed(what, exit_code=exit_code)
+            return error, text
+    return errors.DuplicityFailed, ""
 
 
 def _said(run: Run) -> list[str]:
@@ -94,5 +103,5 @@ def _what(exit_code: int, said: str) -> str:
 
 
 def _last_line(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip() and "Duplicity backup complete" not in line]
+    lines = [line for line in output.splitlines() if line.strip() and not re.search(_NOISE, line)]
     return lines[-1] if lines else ""

@@ -107,7 +107,8 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     held = _held(order)
     if held:
         _tidy(archive, order)
-        return {**result, "changed": bool(settled), "restored": held}
+        return {**result, "changed": bool(settled), "restored": held, "diff": _diff(order, bool(settled))}
+    result["diff"] = _diff(order, True)
     if check_mode:
         _preflight(archive, order, result)
         return result
@@ -118,6 +119,17 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
     _restore(archive, order, before, result)
     return result
+
+
+def _diff(order: _Order, changes: bool) -> dict[str, Any]:
+    """For --diff, as long as no files are compared: what is at the destination, and which state comes there."""
+    if not changes:
+        return {"before": {}, "after": {}}
+    free = "an empty directory" if order.dest.exists() else "absent"
+    return {
+        "before": {"dest": free if placing.is_free(order.dest) else "another tree"},
+        "after": {"dest": "restored", "path": order.path, "time": to_w3(order.time)},
+    }
 
 
 def _order(params: dict[str, Any]) -> _Order:
@@ -199,6 +211,8 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
     if replaces:
         result["replaced"] = found.to_result()
         result["diff"] = found.to_diff(str(order.dest))
+    else:
+        result["diff"]["after"]["files_and_directories"] = found.new_size
 
 
 def _compared(archive: Archive, order: _Order, replaces: bool) -> comparison.Difference:

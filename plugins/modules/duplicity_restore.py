@@ -50,7 +50,7 @@ options:
     default: 10
 attributes:
   diff_mode:
-    description: Shows what a restore with O(force) replaces.
+    description: Shows what a restore with O(force) replaces, file by file, and of a new place what comes there.
     support: full
 seealso:
   - module: permafrost.backup.glacier_restore_info

@@ -17,10 +17,13 @@ from typing import Any
 
 import docker
 
+from ansible_collections.permafrost.backup.plugins.module_utils import command
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from bench.measure import Usage, container_pids, process
 from lab import image, packages
 from lab.places import COLLECTIONS, LAB
 from lab.s3.client_api import S3Lab
+from unit.stage import job_params
 
 STOCK_IMAGE = "permafrost-lab/duplicity:bench-stock"
 _TOOLS = LAB / "bench" / "tools"
@@ -95,21 +98,29 @@ def module(stage: Stage, name: str, job: dict[str, Any], *, containers: bool = T
 
 
 def same_image(stage: Stage) -> Usage:
-    """duplicity in our image with the arguments of our module, without the module: what the module adds."""
+    """duplicity in our image with arguments and settings of our module, without the module: what the module adds."""
+    job = Job.from_params(job_params(**job_of(stage)))
+    spec = command.backup(job, str(stage.scratch), full=True, dry_run=False)
+    secrets = stage.scratch / "secrets"
+    secrets.mkdir(mode=0o700)
+    for name, content in spec.secrets.items():
+        (secrets / name).write_bytes(content)
+    settings = [word for pair in spec.environment.items() for word in ("-e", "=".join(pair))]
+    settings += ["-v", f"{secrets}:{command.SECRETS}:ro"]
     options = ["--volsize", "256", "--s3-multipart-chunk-size", "320", "--concurrency", "2", "--skip-if-no-change"]
-    return _container(stage, image.NAME, [*options, "--s3-use-deep-archive", "--numeric-owner"])
+    return _container(stage, image.NAME, settings, [*options, "--s3-use-deep-archive", "--numeric-owner"])
 
 
 def bare_duplicity(stage: Stage) -> Usage:
     """Stock duplicity with its own gzip and the guide's volume size."""
-    return _container(stage, STOCK_IMAGE, ["--s3-use-deep-archive", "--volsize", "1024"])
+    keys = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
+    return _container(stage, STOCK_IMAGE, keys, ["--s3-use-deep-archive", "--volsize", "1024"])
 
 
-def _container(stage: Stage, name: str, options: list[str]) -> Usage:
+def _container(stage: Stage, name: str, settings: list[str], options: list[str]) -> Usage:
     label = f"permafrost.bench={stage.bucket}"
     mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/scratch", "--tmpfs", "/tmp"]
-    keys = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
-    run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *keys, name]
+    run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *settings, name]
     common = ["--no-encryption", "--archive-dir", "/scratch/archive", "--tempdir", "/scratch"]
     target = ["--s3-endpoint-url", stage.s3.endpoint_url, "/source", f"s3://{stage.bucket}/bench"]
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])

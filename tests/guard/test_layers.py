@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def test_pure_code_reaches_nothing(path: Path) -> None:
     assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
     clocks = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
     assert not clocks & {"now", "utcnow", "today"}
+
+
+def test_what_says_that_it_is_pure_is_listed() -> None:
+    says = {path.stem for path in UTILS.glob("*.py") if re.search(r"\bPure\b", ast.get_docstring(tree(path)) or "")}
+    assert says == {path.stem for path in PURE_FILES}
 
 
 def test_the_pure_layer_is_typed_strictly() -> None:

@@ -45,10 +45,6 @@ REMOVED = """
     include-filelist-stdin include-globbing-filelist old-filenames s3-european-buckets s3-multipart-max-timeout
     s3-use-multiprocessing s3-use-new-style short-filenames
 """
-# What other branches are about to bring; nothing here once they did.
-COMING = {
-    "duplicity_verify": ("compare_data",), "duplicity_restore": ("force",), "duplicity_info": ("changes",),
-}  # fmt: skip
 
 
 def names(words: str) -> set[str]:
@@ -111,8 +107,7 @@ def test_each_place_exists(option: str) -> None:
     assert [name for name in named if name not in known or f"`{name}`" not in place] == []
     for name, module in re.findall(r"(?:`(\w+)` of )?`((?:duplicity|glacier)_\w+)`", place):
         path = MODULES / f"{module}.py"
-        assert path.exists() or module in COMING, module
-        if path.exists() and name not in COMING.get(module, ()):
-            assert not name or name in documented(path), f"{name} of {module}"
+        assert path.exists(), module
+        assert not name or name in documented(path), f"{name} of {module}"
     words = ("job.", "` of `", "options of `", "nothing (", "check mode", "the task's result", "`--no-restore-owner")
     assert any(word in place for word in words), "it names no place"

@@ -131,6 +131,16 @@ def test_killed_between_create_and_start(job: Job, watch: kills.Watch, source: P
     assert not kills.secrets_of(job["name"])
 
 
+def test_a_container_that_somebody_stops(slow: Job, s3: S3Lab, watch: kills.Watch) -> None:
+    task = backup(slow)
+    kills.until(lambda: volumes_of(slow, s3), "a volume")
+    assert watch.kill(signal.SIGTERM)
+    result = task.ended()
+    assert (kills.cause(result), result["error"]["exit_code"]) == ("stopped", 143)
+    assert "exit code 143" in result["msg"]
+    assert "Next: Run again: an interrupted backup resumes." in result["msg"]
+
+
 def test_an_async_timeout(slow: Job, watch: kills.Watch, playbook: RunPlaybook) -> None:
     tasks = [{"name": "Time out", "permafrost.backup.duplicity_backup": {"job": slow}, "async": 2, "poll": 1}]
     assert playbook(tasks).code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from integration.conftest import Job
 
-from lab import kills
+from lab import kills, trees
 from lab.s3.client_api import S3Lab
 
 IMPATIENT = (
@@ -84,12 +85,20 @@ def proxy(job: Job, s3: S3Lab, tmp_path: Path) -> Iterator[Proxy]:
     made.remove()
 
 
-def goes_away(proxy: Proxy, s3: S3Lab, watch: kills.Watch, task: kills.ModuleProcess) -> None:
-    """Once duplicity talks to S3 the engine's reply to the start has come: the task waits for the end."""
-    watch.wait_running(task)
+def goes_away(
+    proxy: Proxy, s3: S3Lab, watch: kills.Watch, task: kills.ModuleProcess, verb: str = "backup", *, stops: bool = False
+) -> None:
+    """Once duplicity talks to S3 the engine's reply to the start has come: the task waits for the end.
+
+    One that ``stops``, without live-restore, ends its containers too.
+    """
+    watch.wait_running(task, verb)
     mark = s3.mark()
     kills.until(lambda: s3.mark() > mark, "a request of the run")
     proxy.close()
+    if stops:
+        assert watch.kill(signal.SIGTERM, verb)
+        watch.wait_quiet()
 
 
 def test_an_engine_that_comes_back(job: Job, s3: S3Lab, proxy: Proxy) -> None:
@@ -111,6 +120,33 @@ def test_an_engine_that_stays_away(job: Job, s3: S3Lab, proxy: Proxy) -> None:
         proxy.open()
         assert kills.succeeded(kills.run("duplicity_backup", job=job))["attached"]
         assert [run["verb"] for run in watch.runs] == ["backup"]
+
+
+def test_an_engine_that_stops_a_backup(job: Job, s3: S3Lab, proxy: Proxy) -> None:
+    with kills.watched(job["name"]) as watch:
+        task = kills.ModuleProcess("duplicity_backup", job=job, prelude=IMPATIENT)
+        goes_away(proxy, s3, watch, task, stops=True)
+        assert kills.cause(task.ended()) == "engine_lost"
+        proxy.open()
+        again = kills.succeeded(kills.run("duplicity_backup", job=job))
+        assert (again["attached"], again["action"], again["previous_run"]["exit_code"]) == (False, "full", 143)
+    assert not kills.secrets_of(job["name"])
+
+
+def test_an_engine_that_stops_a_restore_and_comes_back(job: Job, s3: S3Lab, proxy: Proxy, tmp_path: Path) -> None:
+    job["storage_class"] = "STANDARD"
+    kills.succeeded(kills.run("duplicity_backup", job=job))
+    s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=1.5)
+    dest = tmp_path / "dest"
+    with kills.watched(job["name"]) as watch:
+        task = kills.ModuleProcess("duplicity_restore", job=job, dest=str(dest))
+        goes_away(proxy, s3, watch, task, "restore", stops=True)
+        proxy.open()
+        result = task.ended()
+        assert (kills.cause(result), result["error"]["exit_code"]) == ("stopped", 143)
+        assert [one.name for one in tmp_path.iterdir() if "dest" in one.name] == [], "nothing is in place"
+        kills.succeeded(kills.run("duplicity_restore", job=job, dest=str(dest)))
+    kills.same(trees.snapshot(tmp_path / "source"), dest)
 
 
 def test_an_engine_that_refuses(job: Job, proxy: Proxy) -> None:

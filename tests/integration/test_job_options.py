@@ -12,6 +12,7 @@ from integration.conftest import Job, RunPlaybook
 from integration.errors.playing import Task, play, refused, start, succeeded
 from integration.errors.playing import results as results_of
 
+from lab import trees
 from lab.s3.client_api import S3Lab
 
 FILES = 24
@@ -103,13 +104,19 @@ def test_progress_is_seen_from_another_terminal(
     job.update(progress=True, concurrency=0, compression=False, volume_size=1)
     s3.fault(operation="PutObject", kind="latency", seconds=1)
     running = start({"backup": backup(job)}, tmp_path)
-    seen: list[dict[str, Any]] = []
+    file = Path(job["state_dir"], job["name"], "progress.json")
+    on: list[dict[str, Any]] = []
+    shown: list[Any] = []
     while running.process.poll() is None:
-        found = playbook("permafrost.backup.progress", duplicity_jobs=[job])
-        shown = [task.result.get("results", []) for task in found.tasks if task.name == "Show"]
-        seen += [one["msg"] for results in shown for one in results if isinstance(one.get("msg"), dict)]
+        record = json.loads(file.read_text()) if file.exists() else {}
+        if record.get("running") and record not in on:
+            on.append(record)
+        if record.get("percent") and not shown:
+            found = playbook("permafrost.backup.progress", duplicity_jobs=[job])
+            shown = [task.result["results"][0]["msg"] for task in found.tasks if task.name == "Show"]
+        time.sleep(0.2)
     assert succeeded(results_of(running)["backup"])["action"] == "full"
-    on = [one for one in seen if one["running"]]
+    assert [(one["running"], one["percent"] > 0) for one in shown] == [(True, True)], "in the middle of it"
     assert len(on) >= 3
     percents = [one["percent"] for one in on if one["percent"] is not None]
     assert percents == sorted(percents)
@@ -117,8 +124,28 @@ def test_progress_is_seen_from_another_terminal(
     assert [one["volumes"] for one in on] == sorted(one["volumes"] for one in on)
     assert on[-1]["volumes"] >= 2
     assert on[-1]["bytes"] > 0
-    last = json.loads(Path(job["state_dir"], job["name"], "progress.json").read_text())
-    assert (last["percent"], last["running"], last["finished"]) == (100, False, True)
+    left = [one["seconds_left"] for one in on if one["percent"] is not None]
+    assert all(isinstance(seconds, int) and 0 <= seconds < 600 for seconds in left)
+    assert any(left), "it says that some time is left"
+    last = json.loads(file.read_text())
+    assert (last["percent"], last["seconds_left"], last["running"], last["finished"]) == (100, 0, False, True)
+
+
+def test_instant_retrieval_needs_no_thaw(job: Job, s3: S3Lab, source: Path, tmp_path: Path) -> None:
+    job["storage_class"] = "GLACIER_IR"
+    dest = tmp_path / "dest"
+    tasks = {
+        "backup": backup(job),
+        "plan": Task("glacier_restore_info", {"job": job}),
+        "restore": Task("duplicity_restore", {"job": job, "dest": str(dest)}),
+    }
+    done = play(tasks, tmp_path)
+    volumes = {entry["storage_class"] for entry in s3.state(job["target"].split("/")[2]) if "difftar" in entry["key"]}
+    assert volumes == {"GLACIER_IR"}
+    assert succeeded(done["plan"])["plan"]["ready"]
+    assert succeeded(done["restore"])["changed"]
+    assert trees.differences(trees.kept(trees.snapshot(source)), trees.kept(trees.snapshot(dest))) == []
+    assert not [one for one in s3.requests() if one["operation"] == "RestoreObject"]
 
 
 def test_async_and_poll(job: Job, s3: S3Lab, playbook: RunPlaybook) -> None:

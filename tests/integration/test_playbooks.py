@@ -52,6 +52,8 @@ def test_from_a_backup_to_the_data(playbook: RunPlaybook, job: Job, source: Path
 
     planned = shown(run("plan", path="smallfiles"))["permafrost__planned.plan"]
     assert planned["states"].keys() == {"frozen"}
+    bucket = job["target"].split("/")[2]
+    assert planned["volume_count"] < len([one for one in s3.state(bucket) if "difftar" in one["key"]])
 
     dest = tmp_path / "recovered"
     early = run("restore", path="smallfiles", dest=str(dest))
@@ -63,6 +65,9 @@ def test_from_a_backup_to_the_data(playbook: RunPlaybook, job: Job, source: Path
     assert asked["requested_count"] == planned["volume_count"]
     s3.advance(hours=48)
     assert run("thaw", path="smallfiles").result("glacier_restore")["requested_count"] == 0
+    mark = s3.mark()
     assert run("restore", path="smallfiles", dest=str(dest)).code == 0
+    read = [one["key"] for one in s3.requests(mark) if one["operation"] == "GetObject" and "difftar" in one["key"]]
+    assert sorted(read) == sorted(one["key"] for one in planned["volumes"]), "each volume of the plan once, no other"
     expected, found = trees.snapshot(source / "smallfiles"), trees.snapshot(dest)
     assert trees.differences(trees.kept(expected), trees.kept(found)) == []

@@ -276,6 +276,13 @@ def temp_space(stage: Stage) -> None:
         subprocess.run(["umount", str(small)], check=True)
 
 
+def open_files(stage: Stage) -> None:
+    """The engine gives containers fewer open files than duplicity wants at least."""
+    _fill(stage.source, {"file": 1000})
+    stage.engine_options = ("--ulimit", "nofile=512")
+    stage.backup("open-files")
+
+
 def codes(stage: Stage) -> None:
     """Exit codes that our own preflights keep away, so that the argv is changed by hand."""
     _fill(stage.source, {"file": 1000})
@@ -321,5 +328,6 @@ SCENARIOS: tuple[Callable[[Stage], None], ...] = (
     mismatch,
     lock_held,
     temp_space,
+    open_files,
     codes,
 )

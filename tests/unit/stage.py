@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Stage:
     lab: S3Lab
     directory: Path
     options: dict[str, Any] = field(default_factory=dict)
+    engine_options: tuple[str, ...] = ()
 
     @property
     def source(self) -> Path:
@@ -105,7 +107,8 @@ class Stage:
             for name, content in spec.secrets.items():
                 Path(secrets, name).write_bytes(content)
             started = datetime.now(timezone.utc)
-            done = subprocess.run(_docker(spec, secrets), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            argv = _docker(spec, secrets, self.engine_options)
+            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         content = log.read_bytes() if log.exists() else b""
         return Ran(spec.verb, done.returncode, done.stdout, content, started, datetime.now(timezone.utc))
 
@@ -144,9 +147,10 @@ class Ran:
     finished: datetime
 
 
-def _docker(spec: ContainerSpec, secrets: str) -> list[str]:
+def _docker(spec: ContainerSpec, secrets: str, options: tuple[str, ...]) -> list[str]:
     """The container as the collection's engine makes it, by the client that every engine has."""
     argv = ["docker", "run", "--rm", "--init", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp:mode=0700"]
+    argv += options
     argv += ["--name", spec.name, "--hostname", spec.hostname, "--network", spec.network, "--entrypoint", spec.argv[0]]
     argv += [word for name in spec.capabilities for word in ("--cap-add", name)]
     argv += [word for pair in spec.environment.items() for word in ("--env", "=".join(pair))]
@@ -155,11 +159,19 @@ def _docker(spec: ContainerSpec, secrets: str) -> list[str]:
     return [*argv, spec.image, *spec.argv[1:]]
 
 
+@cache
+def _version() -> str:
+    """Of the duplicity that is recorded."""
+    argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "duplicity", IMAGE, "--version"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()[1]
+
+
 def write(name: str, ran: Ran) -> None:
     """The machine log as it is, and beside it what the engine said."""
     (TRANSCRIPTS / f"{name}.log").write_bytes(_neutral(ran.log))
     facts = {
         "verb": ran.verb,
+        "duplicity": _version(),
         "exit_code": ran.exit_code,
         "output": "\n".join(_neutral(ran.output).decode("utf-8", "replace").split("\n")[-60:]),
         "started": ran.started.isoformat(timespec="seconds"),

@@ -47,7 +47,13 @@ CASES: dict[str, Case] = {
         BACKUP,
         job(docker_host="tcp://10.0.0.1:2375"),
         "bad_input",
-        ("is not a local engine", CORRECT),
+        ("'tcp://10.0.0.1:2375' is not a local engine: mounts would name paths of another machine.", CORRECT),
+    ),
+    "engine elsewhere by ssh": (
+        RESTORE,
+        lambda w: {**into("new")(w), **job(docker_host="ssh://root@10.0.0.1")(w)},
+        "bad_input",
+        ("'ssh://root@10.0.0.1' is not a local engine: mounts would name paths of another machine.", CORRECT),
     ),
     "passphrase of two lines": (
         BACKUP,

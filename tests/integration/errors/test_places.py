@@ -134,6 +134,18 @@ CASES: dict[str, Case] = {
         "usage",
         ("exit code 23", "Correct job.extra_args"),
     ),
+    "another host": (
+        BACKUP,
+        lambda w: {"job": w.job("other-host", "plain", hostname="elsewhere")},
+        "source_mismatch",
+        ("exit code 3: ", "Current hostname: elsewhere Previous hostname: stage", "Correct job.source or job.hostname"),
+    ),
+    "another source": (
+        BACKUP,
+        lambda w: {"job": w.job("other-source", "plain", source=str(w.source / "part 0"))},
+        "source_mismatch",
+        ("exit code 42: ", "Backup source directory has changed", "give this job its own key prefix in job.target"),
+    ),
     "engine down, backup": (
         BACKUP,
         job(docker_host=NO_ENGINE),
@@ -149,6 +161,10 @@ CASES: dict[str, Case] = {
     ),
     "thaw of what is not there": (THAW, thaw(), "volumes_missing", ("lacks 1 of 1 objects: plain/no-such-key.",)),
 }
+
+
+# Exit codes of duplicity that its own look at a chain ends with.
+CODES = {"another host": 3, "another source": 42, "an option that duplicity does not know": 23}
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +192,11 @@ def results(stage: Stage, destinations: Path) -> dict[str, Result]:
 def test_refuses_with_one_clear_message(name: str, results: dict[str, Result]) -> None:
     _, _, cause, says = CASES[name]
     refused(results[name], cause, *says)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_the_exit_code_is_told(name: str, results: dict[str, Result]) -> None:
+    assert results[name]["error"]["exit_code"] == CODES[name]
 
 
 def test_a_restore_that_was_refused_leaves_nothing_beside_its_destination(

@@ -112,11 +112,15 @@ def test_too_little_temporary_space_at_the_start(stage: Stage) -> None:
 def test_a_temporary_directory_that_runs_full(stage: Stage) -> None:
     with small_disk(stage.root / "filling", "8m") as disk:
         job = stage.job("filling", temp_dir=str(disk), concurrency=0)
+        before = stage.looks()
         stage.s3.fault(operation="PutObject", key_contains="filling/", kind="latency", seconds=2)
         running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
         wait_for(lambda: list(disk.glob("permafrost-*/*/*")))
         fill(disk / "filler")
         refused(results(running)["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger")
+        came = stage.looks().items() - before.items()
+        assert all(key.startswith("s3:filling/") and ".difftar" in key for key, _look in came), "volumes without a set"
+        assert before.items() <= stage.looks().items(), "all else is as it was"
         (disk / "filler").unlink()
         stage.s3.clear_faults()
         seen = play({"info": Task(INFO, {"job": job}), "again": Task(BACKUP, {"job": job})}, stage.root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from integration.errors.cases import BACKUP, INFO, PLAN, RESTORE, THAW, Case, run, thaw
 from integration.errors.conftest import sealed
@@ -132,6 +134,22 @@ def test_the_right_passphrase_opens_it_after_all_that(spoilt: Stage, results: di
     succeeded(done["again"])
     assert (spoilt.dest / "unsealed" / UNTOUCHED).read_bytes() == (spoilt.source / UNTOUCHED).read_bytes()
     assert succeeded(done["next"])["action"] == "incremental"
+
+
+def test_a_spoilt_archive_directory(spoilt: Stage) -> None:
+    """And the way out that the message names."""
+    spoilt.copy("origin", "torn")
+    job = spoilt.job("torn")
+    succeeded(play({"info": Task(INFO, {"job": job})}, spoilt.root)["info"])
+    archive = Path(job["state_dir"], job["name"], "archive")
+    (signatures,) = archive.glob("*/*.sigtar.gz")
+    signatures.write_bytes(b"no gzip at all")
+    with spoilt.unchanged():
+        failed = play({"torn": Task(BACKUP, {"job": job})}, spoilt.root)["torn"]
+    refused(failed, "archive_damaged", "exit code 30: ", "Move the archive directory of the job away and run again")
+    assert failed["error"]["exit_code"] == 30
+    archive.rename(archive.with_name("away"))
+    assert succeeded(play({"again": Task(BACKUP, {"job": job})}, spoilt.root)["again"])["action"] == "incremental"
 
 
 def test_expedited_without_capacity_says_what_to_do_and_loses_nothing(stage: Stage) -> None:

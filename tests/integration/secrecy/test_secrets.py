@@ -25,6 +25,7 @@ SECRETS = {
 }
 ACCESS_KEY = "CANARYACCESSKEY00001"
 TMPFS = ("/run", "/dev/shm")
+FROZEN = "of-another-tool/frozen"
 Job = dict[str, Any]
 
 
@@ -67,6 +68,10 @@ def tasks(job: Job, dest: Path) -> list[dict[str, Any]]:
         ("duplicity_restore", {"job": job, "dest": str(dest)}),
         ("duplicity_restore", {"job": wrong, "dest": str(dest) + "2"}),
         ("duplicity_restore", {"job": job, "path": "file", "dest": str(dest)}),
+        ("duplicity_backup", {"job": job, "full": True}),
+        ("duplicity_cleanup", {"job": job, "credentials": job["credentials"], "keep_fulls": 1}),
+        ("duplicity_cleanup", {"job": nowhere, "credentials": job["credentials"], "keep_fulls": 1}),
+        ("glacier_restore", {**service, "bucket": bucket, "keys": [FROZEN]}),
         ("glacier_restore", {**service, "bucket": bucket, "keys": ["no-such-key"]}),
         ("duplicity_backup", {"job": job, "no_such_option": 1}),
         ("duplicity_backup", {"job": {**job, "credentials": {**job["credentials"], "no_such_option": 1}}}),
@@ -116,9 +121,16 @@ def failures(run: play.Run) -> list[str | None]:
 
 
 def test_no_secret_leaves_its_place(s3: S3Lab, secret_job: Job, tmp_path: Path) -> None:
+    bucket = secret_job["target"].split("/")[2]
+    s3.client().put_object(Bucket=bucket, Key=FROZEN, Body=b"ice", StorageClass="GLACIER")
     run, seen = watched(s3, secret_job, tasks(secret_job, tmp_path / "restored"), SECRETS, tmp_path)
     failed = [task.status == "ignored" for task in run.tasks]
-    assert failed == [False, True, True, True, True, True, False, True, False, False, True, True, True, True, True]
+    assert failed == [
+        False, True, True, True, True, True, False, True, False, False, True, True,
+        False, False, True, False, True, True, True,
+    ]  # fmt: skip
+    done = {task.action for task in run.tasks if task.status == "ok" and task.result["changed"]}
+    assert done == {"duplicity_backup", "duplicity_cleanup", "duplicity_restore", "glacier_restore"}
     assert seen == set(SECRETS), "the watch saw the secrets where they must be"
 
 

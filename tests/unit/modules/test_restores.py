@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.permafrost.backup.plugins.module_utils import log
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_restore, glacier_restore_info
 from unit import transcript
 from unit.modules.world import World, later
@@ -88,9 +89,22 @@ def test_a_restore_is_put_in_place(world: World) -> None:
     assert result["command"][:2] == ["duplicity", "restore"]
 
 
+def test_the_diff_of_a_new_place(world: World) -> None:
+    listed = sum(log.listed_file(event) is not None for event in transcript.load("list").events())
+    check, real = restore(world, check=True), restore(world)
+    assert check["diff"] == real["diff"]
+    assert real["diff"]["before"] == {"dest": "absent"}
+    assert real["diff"]["after"] == {
+        "dest": "restored", "path": "", "time": real["time"], "files_and_directories": listed,
+    }  # fmt: skip
+    again = restore(world)
+    assert (again["changed"], again["diff"]) == (False, {"before": {}, "after": {}})
+
+
 def test_an_empty_directory_gives_way(world: World) -> None:
     (world.directory / "dest").mkdir()
-    assert restore(world)["changed"] is True
+    result = restore(world)
+    assert (result["changed"], result["diff"]["before"]) == (True, {"dest": "an empty directory"})
     assert (world.directory / "dest" / "restored").exists()
 
 

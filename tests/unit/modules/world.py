@@ -77,6 +77,7 @@ class World:
                 signal.signal(number, handler)
         result: dict[str, Any] = json.loads(self.capture.readouterr().out)
         assert (ended.value.code == 0) == (not result.get("failed"))
+        assert "diff" in result or result.get("failed") or not result["changed"], "what changes has a diff"
         return result
 
     def verbs(self) -> list[str]:
