@@ -137,7 +137,7 @@ class Archive:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
-        return self._of_keys(diagnosis.failure(finished.exit_code, run, finished.output))
+        return host.where_full(self.job, self._of_keys(diagnosis.failure(finished.exit_code, run, finished.output)))
 
     def _of_keys(self, error: PermafrostError) -> PermafrostError:
         """gpg lacks a secret key in the same words when none was given and when others were."""
@@ -244,8 +244,7 @@ class Archive:
                 f"{one.manifest} is encrypted {_for_whom(found)}, and the job's encryption.mode is {mode}."
             )
         spec = command.open_manifest(self.job, host.run_dir(self.job, "passphrase"), "manifest.gpg")
-        copy = Path(host.run_dir(self.job, "passphrase"), "manifest.gpg")
-        finished = self.engine.run(spec, lambda: _write(copy, content))
+        finished = self.engine.run(spec, lambda: host.write_file(self.job, "passphrase", "manifest.gpg", content))
         if not finished.exit_code:
             return
         what = f"gpg cannot open {one.manifest}: {' '.join(finished.output.split())[-200:]}."
@@ -306,10 +305,6 @@ class Archive:
             found = log.listed_file(event)
             if found:
                 yield found
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _for_whom(found: openpgp.Recipients | None) -> str:

@@ -338,9 +338,9 @@ class Engine:
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
             result = {**{name: state.get(name) for name in _STATE}, "output": output}
             kept = self._job.keep_logs if spec.verb in LASTING else None
+            host.remove_secrets(self._job, spec.verb)  # first: what follows may fail for lack of room
             host.keep_result(self._job, spec.verb, current.container, result, kept)
             self._remove(current.container)
-            host.remove_secrets(self._job, spec.verb)
         except self._not_found:
             result = host.kept_result(self._job, spec.verb, current.container)
         if result is None:

@@ -104,7 +104,7 @@ class ImageMissing(PermafrostError):
 class NoSecretPlace(PermafrostError):
     cause = "no_secret_place"
     meaning = "Secrets are handed to the container as files on a tmpfs, so that they never reach a disk."
-    next_step = "Mount a tmpfs on /run or /dev/shm."
+    next_step = "Mount a tmpfs on /run or /dev/shm, or free some of its space."
 
 
 class OpenFilesTooFew(PermafrostError):
@@ -140,6 +140,15 @@ class TemporarySpace(PermafrostError):
     cause = "temporary_space"
     meaning = "duplicity builds volumes in the temporary directory: it wants (concurrency + 2.3) volumes of free space."
     next_step = "Free space there, point job.temp_dir to a larger file system, or lower job.volume_size."
+
+
+class StateSpace(PermafrostError):
+    cause = "state_space"
+    meaning = "What a job keeps on this host (records, logs, manifests, signatures) has no room. No set was lost."
+    next_step = (
+        "Free space there, or point job.state_dir to a larger file system, and run again: an interrupted backup "
+        "resumes."
+    )
 
 
 class OutOfMemory(PermafrostError):
