@@ -31,6 +31,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"No (?:backup|signature) chains found", errors.NoBackup),
     (None, r"NoSuchBucket|bucket .* does not exist", errors.BucketMissing),
     (None, r"NoCredentialsError|Unable to locate credentials", errors.NoCredentials),
+    (None, r"RequestTimeTooSkewed|Signature (?:expired|not yet current)", errors.ClockSkewed),
     (None, r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|\b403\b|ExpiredToken", errors.AccessRefused),
     (
         None,

@@ -121,6 +121,12 @@ class ClockBehind(PermafrostError):
     next_step = "Set the clock of this host (timedatectl), or wait until it has passed the time of the newest set."
 
 
+class ClockSkewed(PermafrostError):
+    cause = "clock_skewed"
+    meaning = "S3 takes no request whose time is 15 minutes off. A set that was not completed is used by no restore."
+    next_step = "Set the clock of this host (timedatectl) and run again: an interrupted backup resumes."
+
+
 class SourceMissing(PermafrostError):
     cause = "source_missing"
     meaning = "Nothing was started: a source that is not mounted would look like one without files."

@@ -99,6 +99,18 @@ def test_too_few_open_files() -> None:
     assert type(failure(37, Run(errors=[Event("ERROR", 37, "", text)]), "")) is errors.OpenFilesTooFew
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(RequestTimeTooSkewed) when calling the PutObject operation: The difference between ... is too large. (403)",
+        "(SignatureDoesNotMatch) when calling the AssumeRole operation: Signature expired: 20261101T020000Z is now ...",
+        "(SignatureDoesNotMatch) when calling the AssumeRole operation: Signature not yet current: 20261101T020000Z",
+    ],
+)
+def test_a_clock_that_s3_does_not_take(said: str) -> None:
+    assert type(failure(50, Run(errors=[Event("ERROR", 50, "", said)]), "")) is errors.ClockSkewed
+
+
 def test_the_output_speaks_when_there_is_no_log() -> None:
     error = failure(23, Run(), "usage: duplicity\nduplicity: error: unknown option\n\nDuplicity backup complete.\n")
     assert "unknown option" in error.what
