@@ -321,7 +321,7 @@ class PlanDisagrees(PermafrostError):
 
 class CopiesExpire(PermafrostError):
     cause = "copies_expire"
-    meaning = "A restore whose thawed copies end before it does fails in the middle. Nothing was restored."
+    meaning = "A run whose thawed copies end before it does fails in the middle, so it was not started."
     next_step = "Let them stay longer: glacier_restore with extend and more days. Or correct expected_rate."
 
 
