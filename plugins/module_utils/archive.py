@@ -130,14 +130,18 @@ class Archive:
 
         duplicity names a wrong passphrase in many ways, and gpg in one: ask it.
         """
-        if self.job.encrypted or re.search("gpg|GPG", finished.output):
+        if not _killed(finished) and (self.job.encrypted or re.search("gpg|GPG", finished.output)):
             try:
                 self.check_passphrase(self.listing(), time)
             except SECRETS_REFUSED as error:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
-        return host.where_full(self.job, self._of_keys(diagnosis.failure(finished.exit_code, run, finished.output)))
+        return host.where_full(self.job, self._of_keys(self._diagnosed(finished, run)))
+
+    def _diagnosed(self, finished: Finished, run: log.Run) -> PermafrostError:
+        error = diagnosis.failure(finished.exit_code, run, finished.output)
+        return diagnosis.of_memory(error, finished.out_of_memory, self.job.limits.memory)
 
     def _of_keys(self, error: PermafrostError) -> PermafrostError:
         """gpg lacks a secret key in the same words when none was given and when others were."""
@@ -247,6 +251,8 @@ class Archive:
         finished = self.engine.run(spec, lambda: host.write_file(self.job, "passphrase", "manifest.gpg", content))
         if not finished.exit_code:
             return
+        if _killed(finished):
+            raise self._diagnosed(finished, log.Run())
         what = f"gpg cannot open {one.manifest}: {' '.join(finished.output.split())[-200:]}."
         if mode == "gpg":
             error = self._of_keys(diagnosis.failure(finished.exit_code, log.summarize([]), finished.output))
@@ -305,6 +311,11 @@ class Archive:
             found = log.listed_file(event)
             if found:
                 yield found
+
+
+def _killed(finished: Finished) -> bool:
+    """Such an end says nothing of secrets."""
+    return finished.out_of_memory or finished.exit_code == diagnosis.KILLED
 
 
 def _for_whom(found: openpgp.Recipients | None) -> str:

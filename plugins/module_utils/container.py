@@ -72,6 +72,7 @@ class Finished:
     elapsed_seconds: float
     attached: bool
     previous: dict[str, Any] | None = None
+    out_of_memory: bool = False  # the engine saw that the kernel killed a process; it misses some
 
 
 @dataclass
@@ -355,6 +356,7 @@ class Engine:
             elapsed_seconds=(finished - started).total_seconds(),
             attached=current.attached,
             previous=current.previous,
+            out_of_memory=bool(result.get("OOMKilled")),
         )
 
     def _stop(self, spec: ContainerSpec, current: _Current) -> None:

@@ -160,7 +160,10 @@ class StateSpace(PermafrostError):
 class OutOfMemory(PermafrostError):
     cause = "killed"
     meaning = "The container was killed (SIGKILL), by hand or by the kernel for lack of memory. No set was completed."
-    next_step = "Run again: an interrupted backup resumes. If it happens again, look at the host's free memory."
+    next_step = (
+        "Run again: an interrupted backup resumes. If it happens again, raise job.limits.memory, or look at the host's "
+        "free memory."
+    )
 
 
 class Stopped(PermafrostError):

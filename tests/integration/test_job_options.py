@@ -98,7 +98,8 @@ def test_a_clock_that_is_an_hour_off_for_s3(job: Job, s3: S3Lab, source: Path, t
 
 def test_a_memory_limit(job: Job, s3: S3Lab, tmp_path: Path) -> None:
     bucket = job["target"].split("/")[2]
-    refused(play({"small": backup(job, limits={"memory": 24, "cpus": 1.5, "pids": 200})}, tmp_path)["small"], "killed")
+    small = play({"small": backup(job, limits={"memory": 24, "cpus": 1.5, "pids": 200})}, tmp_path)["small"]
+    refused(small, "killed", "exit code 137", "killed", "at the limit of 24 MB (job.limits.memory)", "raise job.limits")
     assert not [entry for entry in s3.state(bucket) if "manifest" in entry["key"]]
     again = play({"enough": backup(job, limits={"memory": 2000, "io_weight": 100})}, tmp_path)["enough"]
     assert succeeded(again)["action"] == "full"

@@ -132,6 +132,15 @@ def test_failures_of_a_run(world: World, reply: str, cause: str) -> None:
     assert record(world, "last_run")["cause"] == cause
 
 
+def test_a_killed_gpg_is_no_wrong_passphrase(world: World) -> None:
+    world.objects = transcript.listing("encrypted")
+    world.replies["passphrase"] = "killed"
+    encryption = {"mode": "symmetric", "passphrase": "canary-passphrase"}
+    result = world.run(duplicity_backup, {"job": world.job(encryption=encryption, limits={"memory": 16})})
+    assert result["error"]["cause"] == "killed"
+    assert "at the limit of 16 MB (job.limits.memory)" in result["msg"]
+
+
 def test_a_good_end_without_a_manifest_is_no_success(world: World) -> None:
     world.replies["backup"] = "incremental"
     world.drop("manifest")
