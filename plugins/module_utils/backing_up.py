@@ -117,7 +117,7 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
-    if job.credentials is None and job.network != "host":
+    if not job.has_credentials and job.network != "host":
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
         archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
     archive.new_secrets = _new_secrets(archive, listing, full)

@@ -33,7 +33,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"not found in archive", errors.PathNotInBackup),
     (None, r"No (?:backup|signature) chains found", errors.NoBackup),
     (None, r"NoSuchBucket|bucket .* does not exist", errors.BucketMissing),
-    (None, r"NoCredentialsError|Unable to locate credentials", errors.NoCredentials),
+    (None, r"NoCredentialsError|Unable to locate credentials|Error when retrieving credentials", errors.NoCredentials),
     (None, r"RequestTimeTooSkewed|Signature (?:expired|not yet current)", errors.ClockSkewed),
     (None, r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|\b403\b|ExpiredToken", errors.AccessRefused),
     (
