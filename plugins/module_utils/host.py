@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,30 +42,38 @@ _LOCK_POLL_SECONDS = 0.05
 _RESULT = "result.json"
 # Log, manifest and signatures of a small run.
 _LEAST_FREE = 1 << 20
-_held: set[str] = set()
+# Who holds the lock of which job: a state directory and a thread, for the progress file is written by one of its own.
+_held: set[tuple[str, int]] = set()
 
 
 @contextmanager
 def locked(job: Job, verb: str, wait_seconds: float | None = _LOCK_SECONDS) -> Iterator[None]:
     """One task at a time looks at the job's containers and starts one; a killed task lets go by itself.
 
-    A task that holds the lock already just goes on. Raises Busy after ``wait_seconds``; None waits for ever.
+    A thread that holds the lock already just goes on. Raises Busy after ``wait_seconds``; None waits for ever.
     """
-    if job.state_dir in _held:
+    holder = (job.state_dir, threading.get_ident())
+    if holder in _held:
         yield
         return
-    make_private(job.state_dir)
-    place = Path(job.state_dir, "lock")
-    with _room(place):
-        place.touch()
-    with place.open("a+", encoding="utf-8") as lock:
+    with _lock_file(job, "lock") as lock:
         _acquire(job, lock, wait_seconds)
-        _held.add(job.state_dir)
+        _held.add(holder)
         try:
             _tell_holder(lock, verb)
             yield
         finally:
-            _held.discard(job.state_dir)
+            _held.discard(holder)
+
+
+@contextmanager
+def _lock_file(job: Job, name: str) -> Iterator[TextIO]:
+    make_private(job.state_dir)
+    place = Path(job.state_dir, name)
+    with _room(place):
+        place.touch()
+    with place.open("a+", encoding="utf-8") as lock:
+        yield lock
 
 
 def _tell_holder(lock: TextIO, verb: str) -> None:
@@ -363,8 +372,12 @@ def forget_partial(job: Job) -> None:
 
 
 def write_record(job: Job, name: str, record: dict[str, Any]) -> None:
-    """Replace ``<name>.json`` beside the archive directory in one step."""
-    with locked(job, "record", wait_seconds=None):
+    """Replace ``<name>.json`` beside the archive directory in one step.
+
+    Under a lock of its own, so that progress is written while a run holds the job's to its end.
+    """
+    with _lock_file(job, "records.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         final = Path(job.state_dir, f"{name}.json")
         draft = final.with_suffix(".json.new")
         try:

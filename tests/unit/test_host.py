@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,50 @@ def test_an_empty_one_holds_nothing(job: Job) -> None:
     (name, *_rest) = transcript.manifests("life")
     Path(job.archive, f"m-{name}").touch()
     assert host.local_manifests(job) == {name: b""}
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def in_a_thread(work: Callable[[], object]) -> object:
+    """What it gives, or raises, in another thread of this process."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(work).result(timeout=30)
+
+
+def test_a_thread_that_holds_the_lock_goes_on_and_another_one_waits(job: Job) -> None:
+    def take() -> str:
+        with host.locked(job, "second", wait_seconds=0):
+            return "got it"
+
+    with host.locked(job, "first"):
+        assert take() == "got it", "the same thread"
+        with pytest.raises(errors.Busy, match="The first of job web01-data is at work since 20"):
+            in_a_thread(take)
+    assert in_a_thread(take) == "got it"
+
+
+def test_a_thread_that_holds_the_lock_keeps_it_from_the_main_thread(job: Job) -> None:
+    holds, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with host.locked(job, "progress"):
+            holds.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holds.wait(30)
+    with pytest.raises(errors.Busy), host.locked(job, "backup", wait_seconds=0):
+        pass
+    done.set()
+    thread.join()
+
+
+def test_records_are_written_while_a_run_holds_the_lock(job: Job) -> None:
+    with host.locked(job, "backup"):
+        in_a_thread(lambda: host.write_record(job, "progress", {"percent": 50}))
+        assert host.read_record(job, "progress") == {"percent": 50}
 
 
 # --- no room ----------------------------------------------------------------------------------------------------------
