@@ -234,7 +234,8 @@ options:
       credentials:
         description:
           - Who the run is for S3 - a key pair, a profile, or an assumed role. Without it the role of the instance or of
-            the ECS task counts. Environment variables of this host do not reach the container.
+            the ECS task counts. Of this host's environment variables only those reach the container that lead to the
+            role of a task (C(AWS_CONTAINER_CREDENTIALS_RELATIVE_URI), C(AWS_CONTAINER_CREDENTIALS_FULL_URI)).
         type: dict
         suboptions:
           access_key:
@@ -254,7 +255,7 @@ options:
             type: path
             default: ~/.aws
           role_arn:
-            description: A role to assume, with the key pair or else with the role of the instance.
+            description: A role to assume, with the key pair or else with the role of the instance or task.
             type: str
           external_id:
             description: The external ID that the role asks for.

@@ -130,14 +130,18 @@ class Archive:
 
         duplicity names a wrong passphrase in many ways, and gpg in one: ask it.
         """
-        if self.job.encrypted or re.search("gpg|GPG", finished.output):
+        if not _killed(finished) and (self.job.encrypted or re.search("gpg|GPG", finished.output)):
             try:
                 self.check_passphrase(self.listing(), time)
             except SECRETS_REFUSED as error:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
-        return self._of_keys(diagnosis.failure(finished.exit_code, run, finished.output))
+        return host.where_full(self.job, self._of_keys(self._diagnosed(finished, run)))
+
+    def _diagnosed(self, finished: Finished, run: log.Run) -> PermafrostError:
+        error = diagnosis.failure(finished.exit_code, run, finished.output)
+        return diagnosis.of_memory(error, finished.out_of_memory, self.job.limits.memory)
 
     def _of_keys(self, error: PermafrostError) -> PermafrostError:
         """gpg lacks a secret key in the same words when none was given and when others were."""
@@ -244,10 +248,11 @@ class Archive:
                 f"{one.manifest} is encrypted {_for_whom(found)}, and the job's encryption.mode is {mode}."
             )
         spec = command.open_manifest(self.job, host.run_dir(self.job, "passphrase"), "manifest.gpg")
-        copy = Path(host.run_dir(self.job, "passphrase"), "manifest.gpg")
-        finished = self.engine.run(spec, lambda: _write(copy, content))
+        finished = self.engine.run(spec, lambda: host.write_file(self.job, "passphrase", "manifest.gpg", content))
         if not finished.exit_code:
             return
+        if _killed(finished):
+            raise self._diagnosed(finished, log.Run())
         what = f"gpg cannot open {one.manifest}: {' '.join(finished.output.split())[-200:]}."
         if mode == "gpg":
             error = self._of_keys(diagnosis.failure(finished.exit_code, log.summarize([]), finished.output))
@@ -308,8 +313,9 @@ class Archive:
                 yield found
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+def _killed(finished: Finished) -> bool:
+    """Such an end says nothing of secrets."""
+    return finished.out_of_memory or finished.exit_code == diagnosis.KILLED
 
 
 def _for_whom(found: openpgp.Recipients | None) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     PermafrostError,
     SourceMissing,
     SourceUnreadable,
+    StateSpace,
     WrongPassphrase,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.following import Follower
@@ -65,16 +66,22 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
     except Busy:
         raise  # the run that is on writes its own record
     except PermafrostError as error:
-        host.write_record(job, "last_run", _failed(error, begun))
+        with suppress(StateSpace):  # it must not stand in the place of why the run failed
+            host.write_record(job, "last_run", _failed(error, begun))
         raise
     record = {
         **_record(finished, None),
         "source_files": run.statistics.get("source_files"),
         "sign_key": job.encryption.sign_key,
     }
-    host.write_record(job, "last_run", record)
-    host.write_record(job, "last_success", record)
-    return _with_diff(result)
+    _with_diff(result)
+    try:
+        host.write_record(job, "last_run", record)
+        host.write_record(job, "last_success", record)
+    except StateSpace as error:
+        error.result = result  # the set is in the bucket all the same
+        raise
+    return result
 
 
 @contextmanager
@@ -115,7 +122,7 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
-    if job.credentials is None and job.network != "host":
+    if not job.has_credentials and job.network != "host":
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
         archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
     archive.new_secrets = _new_secrets(archive, listing, full)
@@ -184,7 +191,7 @@ def write_lists(job: Job, verb: str, path: str = "") -> None:
         if rule.is_list:
             lists[number] = selection.read_list(rule, _read_list(rule.value), source, place)
             text = selection.list_file(lists[number], f"{place}/{path}" if path else "")
-            Path(host.run_dir(job, verb), selection.list_name(number)).write_text(text, encoding="utf-8")
+            host.write_file(job, verb, selection.list_name(number), text.encode())
     selection.check_last(job.rules, lists)
 
 

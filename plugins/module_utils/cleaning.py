@@ -42,12 +42,17 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     with _undisturbed(job, archive, rules) as ours:
         listing = archive.listing()
         found = archive.collection(listing)
-        told = retention.foreign(found, job.file_prefixes) + _other_hosts(archive, found, listing)
-        retention.require_one_job(told)
+        others, unchecked = _other_hosts(archive, found, listing)
+        retention.require_one_job(retention.foreign(found, job.file_prefixes) + others)
         uploads = _uploads(archive) if rules.orphans else []
         contents = retention.sort_contents(listing, uploads, job.file_prefixes)
         plan = retention.make_plan(found, listing, contents, replace(rules, ours=ours))
         result = _facts(found, listing, contents, plan)
+        if unchecked:
+            result.setdefault("warnings", []).append(
+                f"The owner of {unchecked} of {len(found.chains)} chains was not checked: their manifests are "
+                "encrypted or cannot be read, and this host has no copy of them."
+            )
         if not check_mode:
             if ours & {retention.set_id(one.backup_set) for one in plan.going} or (ours and plan.uploads):
                 # First, for a resumption would count on the volumes.
@@ -109,18 +114,30 @@ def _uploads(archive: Archive) -> list[tuple[str, glacier.Upload]]:
     return [(name, upload) for name, upload in found if "/" not in name]
 
 
-def _other_hosts(archive: Archive, found: manifest.Collection, listing: dict[str, glacier.S3Object]) -> list[str]:
-    """Chains whose newest manifest names another host, as far as a manifest can be read without a key or a thaw."""
-    told, now = [], datetime.now(timezone.utc)
+def _other_hosts(
+    archive: Archive, found: manifest.Collection, listing: dict[str, glacier.S3Object]
+) -> tuple[list[str], int]:
+    """Chains whose newest manifest names another host; and the number of those whose manifest nobody here can read."""
+    told, unchecked = [], 0
     for chain in found.chains:
-        name = str(chain.sets[-1].manifest)
-        there = listing[name]
-        if name.endswith(".gpg") or not there.size_bytes or there.state(now) not in glacier.READABLE:
-            continue
-        hostname = retention.hostname_of(archive.bucket.read(there.key, first=_HEAD_BYTES))
-        if hostname not in (None, archive.job.hostname):
-            told.append(f"{name} is of the host {hostname}, and job.hostname is {archive.job.hostname}")
-    return told
+        newest = chain.sets[-1]
+        hostname = retention.hostname_of(_head(archive, newest, listing[str(newest.manifest)]))
+        if hostname is None:
+            unchecked += 1
+        elif hostname != archive.job.hostname:
+            told.append(f"{newest.manifest} is of the host {hostname}, and job.hostname is {archive.job.hostname}")
+    return told, unchecked
+
+
+def _head(archive: Archive, one: manifest.BackupSet, there: glacier.S3Object) -> bytes:
+    """The head of a manifest, if it can be read without a key or a thaw; else of the plain copy on the job's host."""
+    plain = there.size_bytes and not there.key.endswith(".gpg")
+    if plain and there.state(datetime.now(timezone.utc)) in glacier.READABLE:
+        return archive.bucket.read(there.key, first=_HEAD_BYTES)
+    try:
+        return next(host.manifest_lines(archive.job, one.manifest_stem), b"")
+    except OSError:  # there is no copy, or it is not for the user that this runs as
+        return b""
 
 
 def _facts(

@@ -32,6 +32,7 @@ KEYRING = "/permafrost/keyring"
 KEYRING_DIR = "keyring"
 _GPG = ("gpg", "--batch", "--quiet")
 _PUBLIC_KEYS, _SECRET_KEYS = "public-keys", "secret-keys"
+_TASK_TOKEN = "task-token"
 # gpg-agent protects a key anew when it is first used, and takes seconds to measure how slow it can be. The passphrase
 # lies beside this keyring.
 _AGENT_CONF = b"s2k-count 65536\n"
@@ -376,9 +377,22 @@ def _aws_environment(job: Job) -> dict[str, str]:
     return environment
 
 
-def _aws_config(job: Job) -> str | None:
+def _aws_config(job: Job, in_task: bool = False) -> str | None:
     plain_http = (job.endpoint_url or "").startswith("http://")
-    return aws.config_file(job.credentials, job.region, sign_bodies=not plain_http)
+    return aws.config_file(job.credentials, job.region, sign_bodies=not plain_http, in_task=in_task)
+
+
+def with_task_role(spec: ContainerSpec, job: Job, role: aws.TaskRole) -> ContainerSpec:
+    """The run as what started it is for AWS, unless the job has a key pair. It is the same work all the same."""
+    if job.credentials and job.credentials.access_key:
+        return spec
+    environment, secrets = {**spec.environment, **role.environment}, dict(spec.secrets)
+    if role.token is not None:
+        environment[aws.TASK_PROOF_FILE] = f"{SECRETS}/{_TASK_TOKEN}"
+        secrets[_TASK_TOKEN] = role.token
+    if "config" in secrets:
+        secrets["config"] = (_aws_config(job, in_task=True) or "").encode()
+    return replace(spec, environment=environment, secrets=secrets)
 
 
 def secret_files(job: Job) -> dict[str, bytes]:

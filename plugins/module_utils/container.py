@@ -11,10 +11,12 @@ Never two containers of one job at once.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host, placing
@@ -28,6 +30,13 @@ from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     SECRETS,
     ContainerSpec,
     import_keys,
+    with_task_role,
+)
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import (
+    TASK_PROOF,
+    TASK_PROOF_FILE,
+    TASK_ROLE_VARIABLES,
+    TaskRole,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
@@ -37,6 +46,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EngineUnavailable,
     ImageMissing,
     MissingLibrary,
+    NoCredentials,
     PermafrostError,
     RunVanished,
 )
@@ -72,6 +82,7 @@ class Finished:
     elapsed_seconds: float
     attached: bool
     previous: dict[str, Any] | None = None
+    out_of_memory: bool = False  # the engine saw that the kernel killed a process; it misses some
 
 
 @dataclass
@@ -214,6 +225,8 @@ class Engine:
             if spec.verb in LASTING:
                 current.previous = _previous(own["State"])
             self._remove(own["Id"])
+        role = _task_role()
+        spec = with_task_role(spec, self._job, role) if role else spec
         secrets = host.write_secrets(self._job, spec.verb, spec.secrets)
         if spec.keyring:
             self._make_keyring(spec, secrets)
@@ -338,9 +351,9 @@ class Engine:
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
             result = {**{name: state.get(name) for name in _STATE}, "output": output}
             kept = self._job.keep_logs if spec.verb in LASTING else None
+            host.remove_secrets(self._job, spec.verb)  # first: what follows may fail for lack of room
             host.keep_result(self._job, spec.verb, current.container, result, kept)
             self._remove(current.container)
-            host.remove_secrets(self._job, spec.verb)
         except self._not_found:
             result = host.kept_result(self._job, spec.verb, current.container)
         if result is None:
@@ -355,6 +368,7 @@ class Engine:
             elapsed_seconds=(finished - started).total_seconds(),
             attached=current.attached,
             previous=current.previous,
+            out_of_memory=bool(result.get("OOMKilled")),
         )
 
     def _stop(self, spec: ContainerSpec, current: _Current) -> None:
@@ -382,6 +396,20 @@ class Engine:
                 if error.status_code != _CONFLICT or turn == _TRIES - 1:  # a removal is under way
                     raise
             time.sleep(_TRY_SECONDS)
+
+
+def _task_role() -> TaskRole | None:
+    """What leads this process to the role of its task: the SDK does as much beside the container."""
+    found = {name: os.environ[name] for name in TASK_ROLE_VARIABLES if os.environ.get(name)}
+    if not found:
+        return None
+    token, place = os.environ.get(TASK_PROOF), os.environ.get(TASK_PROOF_FILE)
+    if not place:
+        return TaskRole(found, token.encode() if token else None)
+    try:
+        return TaskRole(found, Path(place).read_bytes())
+    except OSError as error:
+        raise NoCredentials(f"{TASK_PROOF_FILE} is {place}: {error.strerror}.") from error
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

@@ -33,6 +33,28 @@ class Credentials:
     external_id: str | None = None
     sts_endpoint_url: str | None = None
 
+    @property
+    def of_its_own(self) -> bool:
+        """Whether the job itself says who it is. Else the role of the instance or task is to count."""
+        return self.access_key is not None or self.profile is not None
+
+
+@dataclass(frozen=True)
+class TaskRole:
+    """How a task of ECS, or of an agent that speaks as ECS does, gets the credentials of its role.
+
+    The token is a secret, and whatever the SDK was given it as, a run gets it as a file.
+    """
+
+    environment: dict[str, str]
+    token: bytes | None = field(default=None, repr=False)
+
+
+# AWS SDKs and Tools Reference Guide, "Container credential provider".
+TASK_ROLE_VARIABLES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+TASK_PROOF = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+TASK_PROOF_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+
 
 def checked_credentials(options: Mapping[str, Any] | None) -> Credentials | None:
     """The credentials option: nothing that would begin a new line in a credentials file or a header."""
@@ -64,15 +86,18 @@ def credentials_file(credentials: Credentials) -> str | None:
     return "\n".join(lines) + "\n"
 
 
-def config_file(credentials: Credentials | None, region: str | None, *, sign_bodies: bool) -> str | None:
-    """The content of a config file, or None when the SDK's defaults serve."""
+def config_file(
+    credentials: Credentials | None, region: str | None, *, sign_bodies: bool, in_task: bool = False
+) -> str | None:
+    """The content of a config file, or None when the SDK's defaults serve. ``in_task`` is for who has a TaskRole."""
     lines = []
     if not sign_bodies:
         # Over HTTPS boto never hashes a body for its signature. Over HTTP it would read each volume once more for that,
         # though the checksum header, which is signed, protects the body already.
         lines += ["s3 =", "    payload_signing_enabled = false"]
     if credentials and credentials.role_arn:
-        source = "source_profile = source" if credentials.access_key else "credential_source = Ec2InstanceMetadata"
+        ambient = f"credential_source = {'EcsContainer' if in_task else 'Ec2InstanceMetadata'}"
+        source = "source_profile = source" if credentials.access_key else ambient
         lines += [f"role_arn = {credentials.role_arn}", source, f"role_session_name = {SESSION_NAME}"]
         lines += [f"external_id = {credentials.external_id}"] if credentials.external_id else []
         lines += [f"region = {region}"] if region else []

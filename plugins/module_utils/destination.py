@@ -103,7 +103,7 @@ def refuse_other_kind(place: Path, there: str | None, comes: str | None) -> None
 
 def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     """Raise DestinationSpace or TemporarySpace where a restore cannot fit; words of warning where it may not."""
-    _check_temporary(job)
+    check_temporary(job)
     free, least = _free(_base(place)), estimate.least_room(plan, path)
     if free < least:
         raise DestinationSpace(
@@ -150,7 +150,8 @@ def _free(place: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _check_temporary(job: Job) -> None:
+def check_temporary(job: Job) -> None:
+    """Raise TemporarySpace where a backup of the job, a restore or a verify would have too little."""
     free = _free(Path(job.temp_dir))
     needed = int((job.concurrency + _TEMPORARY_VOLUMES) * job.volume_size * estimate.MB)
     if free < needed:

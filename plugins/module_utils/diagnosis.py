@@ -12,6 +12,9 @@ import re
 from ansible_collections.permafrost.backup.plugins.module_utils import errors
 from ansible_collections.permafrost.backup.plugins.module_utils.log import Run
 
+# By SIGKILL, as the engine and a shell tell it.
+KILLED = 137
+
 # (exit codes or None for any, text in the ERROR stanza or the output, the error). The first that fits counts: a text is
 # surer than a code, since duplicity ends with 1, 23, 30 and 50 for many causes.
 _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]], ...] = (
@@ -30,7 +33,8 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     (None, r"not found in archive", errors.PathNotInBackup),
     (None, r"No (?:backup|signature) chains found", errors.NoBackup),
     (None, r"NoSuchBucket|bucket .* does not exist", errors.BucketMissing),
-    (None, r"NoCredentialsError|Unable to locate credentials", errors.NoCredentials),
+    (None, r"NoCredentialsError|Unable to locate credentials|Error when retrieving credentials", errors.NoCredentials),
+    (None, r"RequestTimeTooSkewed|Signature (?:expired|not yet current)", errors.ClockSkewed),
     (None, r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|\b403\b|ExpiredToken", errors.AccessRefused),
     (
         None,
@@ -48,7 +52,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     ((35, 53), r"", errors.TemporarySpace),
     ((3, 42), r"", errors.SourceMismatch),
     ((50, 51, 52, 54, 55, 56), r"", errors.BackendFailed),
-    ((137,), r"", errors.OutOfMemory),
+    ((KILLED,), r"", errors.OutOfMemory),
     ((130, 143), r"", errors.Stopped),
     ((4,), r"\A(?!.*No manifests)", errors.Stopped),  # how duplicity ends after SIGINT
 )
@@ -77,6 +81,18 @@ def _cause(exit_code: int, evidence: str) -> tuple[type[errors.PermafrostError],
         if (codes is None or exit_code in codes) and re.search(text, evidence):
             return error, text
     return errors.DuplicityFailed, ""
+
+
+def of_memory(error: errors.PermafrostError, seen: bool, limit: int | None) -> errors.PermafrostError:
+    """A failure with what is known of memory: whether the engine saw a kill for lack of it, and the limit in MB.
+
+    Of a process that duplicity had started the exit code tells nothing.
+    """
+    if not seen and not (limit and isinstance(error, errors.OutOfMemory)):
+        return error
+    where = f"at the limit of {limit} MB (job.limits.memory)" if limit else "for lack of memory"
+    what = f"The kernel killed a process {where}." if seen else f"It may have been killed {where}."
+    return errors.OutOfMemory(f"{error.what} {what}", **error.facts, out_of_memory=seen)
 
 
 def _said(run: Run) -> list[str]:

@@ -104,7 +104,7 @@ class ImageMissing(PermafrostError):
 class NoSecretPlace(PermafrostError):
     cause = "no_secret_place"
     meaning = "Secrets are handed to the container as files on a tmpfs, so that they never reach a disk."
-    next_step = "Mount a tmpfs on /run or /dev/shm."
+    next_step = "Mount a tmpfs on /run or /dev/shm, or free some of its space."
 
 
 class OpenFilesTooFew(PermafrostError):
@@ -119,6 +119,12 @@ class ClockBehind(PermafrostError):
     cause = "clock_behind"
     meaning = "The new set would be older than the one it builds on, and no restore would find it. Nothing was done."
     next_step = "Set the clock of this host (timedatectl), or wait until it has passed the time of the newest set."
+
+
+class ClockSkewed(PermafrostError):
+    cause = "clock_skewed"
+    meaning = "S3 takes no request whose time is 15 minutes off. A set that was not completed is used by no restore."
+    next_step = "Set the clock of this host (timedatectl) and run again: an interrupted backup resumes."
 
 
 class SourceMissing(PermafrostError):
@@ -142,10 +148,22 @@ class TemporarySpace(PermafrostError):
     next_step = "Free space there, point job.temp_dir to a larger file system, or lower job.volume_size."
 
 
+class StateSpace(PermafrostError):
+    cause = "state_space"
+    meaning = "What a job keeps on this host (records, logs, manifests, signatures) has no room. No set was lost."
+    next_step = (
+        "Free space there, or point job.state_dir to a larger file system, and run again: an interrupted backup "
+        "resumes."
+    )
+
+
 class OutOfMemory(PermafrostError):
     cause = "killed"
     meaning = "The container was killed (SIGKILL), by hand or by the kernel for lack of memory. No set was completed."
-    next_step = "Run again: an interrupted backup resumes. If it happens again, look at the host's free memory."
+    next_step = (
+        "Run again: an interrupted backup resumes. If it happens again, raise job.limits.memory, or look at the host's "
+        "free memory."
+    )
 
 
 class Stopped(PermafrostError):
@@ -306,7 +324,7 @@ class PlanDisagrees(PermafrostError):
 
 class CopiesExpire(PermafrostError):
     cause = "copies_expire"
-    meaning = "A restore whose thawed copies end before it does fails in the middle. Nothing was restored."
+    meaning = "A run whose thawed copies end before it does fails in the middle, so it was not started."
     next_step = "Let them stay longer: glacier_restore with extend and more days. Or correct expected_rate."
 
 

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What can be said of a restore before it begins: how long it takes at the least, and how much room it needs.
 
+A verify of the data reads the same volumes.
+
 Pure. The bucket tells the size of volumes only. What they hold takes at least as much room once it is restored, but for
 two cases: an incremental may delete what a full holds, and a volume may hold other files beside a path.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import CopiesExpire
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, CopiesExpire
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import THAWED, Plan, PlannedObject
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -32,12 +34,19 @@ def least_room(plan: Plan, path: str) -> int:
     return sum(volume.size_bytes for volume in sure)
 
 
-def check_expiry(plan: Plan, rate: float, now: datetime) -> list[str]:
-    """Raise CopiesExpire when a thawed copy ends before the restore does; words of warning when soon after."""
+def checked_rate(rate: float) -> float:
+    """The expected_rate option, in MB a second."""
+    if not 0 < rate < float("inf"):
+        raise BadInput(f"expected_rate is {rate:g}: a number above 0 is wanted.")
+    return rate
+
+
+def check_expiry(plan: Plan, rate: float, now: datetime, reader: str = "restore") -> list[str]:
+    """Raise CopiesExpire when a thawed copy ends before the run does; words of warning when soon after."""
     takes = timedelta(seconds=size_bytes(plan) / (rate * MB))
     end = now + takes
     expiring = _before(plan, end)
-    at_work = f"The restore reads {size_bytes(plan) / MB:.1f} MB, at {rate:g} MB/s until about {to_w3(end)}"
+    at_work = f"The {reader} reads {size_bytes(plan) / MB:.1f} MB, at {rate:g} MB/s until about {to_w3(end)}"
     if expiring:
         raise CopiesExpire(
             f"{at_work}, and {len(expiring)} thawed copies expire before: {_some(expiring)}.",

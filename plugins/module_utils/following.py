@@ -9,11 +9,13 @@ archive directory. A later task that attaches to the run goes on with it.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import StateSpace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -68,4 +70,5 @@ class Follower:
 
     def _write(self, record: dict[str, Any]) -> None:
         now = to_w3(datetime.now(timezone.utc))
-        host.write_record(self._job, RECORD, {"verb": self._verb, "updated": now, **record})
+        with suppress(StateSpace):  # the run needs no progress file, and fails by itself when it has no room
+            host.write_record(self._job, RECORD, {"verb": self._verb, "updated": now, **record})

@@ -8,12 +8,14 @@ directory of a restore, which must be on the file system of its destination (pla
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +24,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, SECRET_HOMES
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, LockHeld, NoSecretPlace
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BadInput,
+    Busy,
+    LockHeld,
+    NoSecretPlace,
+    PermafrostError,
+    StateSpace,
+    TemporarySpace,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_stamp
 
@@ -30,29 +40,48 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.05
 _RESULT = "result.json"
-_held: set[str] = set()
+# Log, manifest and signatures of a small run.
+_LEAST_FREE = 1 << 20
+# Who holds the lock of which job: a state directory and a thread, for the progress file is written by one of its own.
+_held: set[tuple[str, int]] = set()
 
 
 @contextmanager
 def locked(job: Job, verb: str, wait_seconds: float | None = _LOCK_SECONDS) -> Iterator[None]:
     """One task at a time looks at the job's containers and starts one; a killed task lets go by itself.
 
-    A task that holds the lock already just goes on. Raises Busy after ``wait_seconds``; None waits for ever.
+    A thread that holds the lock already just goes on. Raises Busy after ``wait_seconds``; None waits for ever.
     """
-    if job.state_dir in _held:
+    holder = (job.state_dir, threading.get_ident())
+    if holder in _held:
         yield
         return
-    make_private(job.state_dir)
-    with Path(job.state_dir, "lock").open("a+", encoding="utf-8") as lock:
+    with _lock_file(job, "lock") as lock:
         _acquire(job, lock, wait_seconds)
-        _held.add(job.state_dir)
+        _held.add(holder)
         try:
-            lock.truncate(0)
-            lock.write(json.dumps({"verb": verb, "since": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"}))
-            lock.flush()
+            _tell_holder(lock, verb)
             yield
         finally:
-            _held.discard(job.state_dir)
+            _held.discard(holder)
+
+
+@contextmanager
+def _lock_file(job: Job, name: str) -> Iterator[TextIO]:
+    make_private(job.state_dir)
+    place = Path(job.state_dir, name)
+    with _room(place):
+        place.touch()
+    with place.open("a+", encoding="utf-8") as lock:
+        yield lock
+
+
+def _tell_holder(lock: TextIO, verb: str) -> None:
+    """For those who wait. The lock is as good without it: a full disk must not keep a task from what ends its run."""
+    told = json.dumps({"verb": verb, "since": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"})
+    with suppress(OSError):
+        os.ftruncate(lock.fileno(), 0)
+        os.write(lock.fileno(), told.encode())
 
 
 def _acquire(job: Job, lock: TextIO, wait_seconds: float | None) -> None:
@@ -74,9 +103,43 @@ def _acquire(job: Job, lock: TextIO, wait_seconds: float | None) -> None:
 def make_private(path: str) -> None:
     """Create a directory that only root can enter, with one clear message where that cannot be."""
     try:
-        Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _room(path):
+            Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"The directory {path} cannot be made: {error.strerror}.") from error
+
+
+# --- room -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _room(path: str | Path) -> Iterator[None]:
+    """What cannot be written for lack of room raises StateSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StateSpace(f"{path} cannot be written: {error.strerror}.", path=str(path)) from error
+
+
+def _require_room(job: Job) -> None:
+    """Raise StateSpace where not even a small run could keep what it has to."""
+    for path in (job.state_dir, job.archive_dir):
+        found = os.statvfs(path)
+        free = found.f_bfree * found.f_frsize  # root may have what is reserved, too
+        if found.f_blocks and free < _LEAST_FREE:
+            raise StateSpace(f"The file system of {path} has {free} bytes free.", path=path, free_bytes=free)
+
+
+def where_full(job: Job, error: PermafrostError) -> PermafrostError:
+    """What a failed run says of a full disk, with the one that is full: duplicity does not name it."""
+    if isinstance(error, TemporarySpace) and Path(job.temp_dir).stat().st_dev != Path(job.archive_dir).stat().st_dev:
+        try:
+            _require_room(job)
+        except StateSpace as found:
+            return StateSpace(f"{found.what} {error.what}", **error.facts, **found.facts)
+    return error
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------
@@ -94,6 +157,14 @@ def prepare(job: Job, verb: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
     for path in (run_dir(job, verb), job.temp_dir, job.archive_dir):
         make_private(path)
+    _require_room(job)
+
+
+def write_file(job: Job, verb: str, name: str, content: bytes) -> None:
+    """A file for the container of a verb, in its run directory. Call after ``prepare``."""
+    place = Path(run_dir(job, verb), name)
+    with _room(place):
+        place.write_bytes(content)
 
 
 def refuse_foreign(job: Job) -> None:
@@ -120,8 +191,9 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
         return
     current = Path(run_dir(job, verb))
     make_private(str(current))
-    (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
-    current.rename(kept)
+    with _room(current):
+        (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
+        current.rename(kept)
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
     for old in by_age[: -(logs or 1)]:
         shutil.rmtree(old, ignore_errors=True)
@@ -134,7 +206,8 @@ def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:
     place = Path(job.state_dir, "logs")
     make_private(str(place))
     stamp = re.sub(r"[-:]", "", started[:19]) + "Z"
-    with suppress(FileNotFoundError, FileExistsError):  # duplicity may not have come so far
+    # duplicity may not have come so far
+    with _room(place), suppress(FileNotFoundError, FileExistsError):
         os.link(kept / LOG_FILE, place / f"{verb}-{stamp}.log")
     for old in sorted(place.glob(f"{verb}-*.log"))[:-logs]:
         old.unlink(missing_ok=True)
@@ -184,14 +257,22 @@ def write_secrets(job: Job, verb: str, files: dict[str, bytes]) -> str:
     """Write the files 0600 in a 0700 directory, and return it. A name may have a directory of its own before it."""
     place = secrets_dir(job, verb)
     remove_secrets(job, verb)
-    _require_private_home(place.parent)
-    place.mkdir(mode=0o700)
-    for name, content in files.items():
-        (place / name).parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
+    try:
+        with _room(place):
+            _require_private_home(place.parent)
+            place.mkdir(mode=0o700)
+            for name, content in files.items():
+                _write_secret(place / name, content)
+    except StateSpace as error:
+        remove_secrets(job, verb)
+        raise NoSecretPlace(error.what) from error
     return str(place)
+
+
+def _write_secret(place: Path, content: bytes) -> None:
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+        handle.write(content)
 
 
 def _require_private_home(home: Path) -> None:
@@ -291,14 +372,22 @@ def forget_partial(job: Job) -> None:
 
 
 def write_record(job: Job, name: str, record: dict[str, Any]) -> None:
-    """Replace ``<name>.json`` beside the archive directory in one step."""
-    with locked(job, "record", wait_seconds=None):
+    """Replace ``<name>.json`` beside the archive directory in one step.
+
+    Under a lock of its own, so that progress is written while a run holds the job's to its end.
+    """
+    with _lock_file(job, "records.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         final = Path(job.state_dir, f"{name}.json")
         draft = final.with_suffix(".json.new")
-        with draft.open("w", encoding="utf-8") as handle:
-            json.dump(record, handle, indent=1, sort_keys=True)
-            handle.flush()
-            os.fsync(handle.fileno())
+        try:
+            with _room(final), draft.open("w", encoding="utf-8") as handle:
+                json.dump(record, handle, indent=1, sort_keys=True)
+                handle.flush()
+                os.fsync(handle.fileno())
+        except StateSpace:
+            draft.unlink(missing_ok=True)
+            raise
         draft.replace(final)
 
 

@@ -109,6 +109,11 @@ class Job:
         return self.encryption.mode != "none"
 
     @property
+    def has_credentials(self) -> bool:
+        """Whether the job says itself who it is for S3. Else the role of the instance or task is to count."""
+        return self.credentials is not None and self.credentials.of_its_own
+
+    @property
     def archive(self) -> str:
         """The directory with the job's plain manifests and signatures."""
         return f"{self.archive_dir}/{self.archive_name}"

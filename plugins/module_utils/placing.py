@@ -23,6 +23,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     NotInPlace,
     ReplacementInterrupted,
+    StateSpace,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
@@ -141,13 +142,13 @@ def _fill(job: Job, data: Path, dest: Path) -> list[str]:
     host.write_record(job, _PLACING, record)
     try:
         filling.go_on(record, lambda changed: host.write_record(job, _PLACING, changed))
-    except OSError as error:
+    except (OSError, StateSpace) as error:
         try:
             filling.go_back(record)
         except OSError:
             raise _torn(dest, Path(record["aside"]), data, error) from error
         host.forget_record(job, _PLACING)
-        raise NotInPlace(f"{dest} cannot be filled: {error.strerror or error}.") from error
+        raise NotInPlace(f"{dest} cannot be filled: {getattr(error, 'strerror', None) or error}.") from error
     return _finish(job, record)
 
 

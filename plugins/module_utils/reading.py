@@ -85,7 +85,7 @@ def _opened(archive: Archive, sets: list[BackupSet], others_opened: bool) -> Ite
 
     def before() -> None:
         for name, one in names.items():
-            Path(run_dir, name).write_bytes(_fetch(archive, one))
+            host.write_file(archive.job, "manifests", name, _fetch(archive, one))
 
     finished = archive.engine.run(command.open_manifests(archive.job, run_dir, list(names)), before)
     place = Path(finished.log_file).parent

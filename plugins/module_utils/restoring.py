@@ -139,10 +139,8 @@ def _order(params: dict[str, Any]) -> _Order:
         time=moment(params["time"], datetime.now(timezone.utc)),
         dest=destination.checked(params["dest"]),
         force=params["force"],
-        rate=params["expected_rate"],
+        rate=estimate.checked_rate(params["expected_rate"]),
     )
-    if not 0 < order.rate < float("inf"):
-        raise BadInput(f"expected_rate is {order.rate:g}: a number above 0 is wanted.")
     if order.force:
         destination.refuse_to_replace(order.job, order.dest, order.path)
     return order

@@ -7,9 +7,11 @@ I/O, without decisions. Every failure becomes one of the errors of errors.py.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,
     BucketMissing,
+    ClockSkewed,
     EndpointUnreachable,
     MissingLibrary,
     NoCredentials,
@@ -197,11 +200,20 @@ class Bucket:
         """What a reply of S3 that is an error stands for."""
         if code in _RESTORE_STATES and what.startswith("thaw "):
             return _Reply(_RESTORE_STATES[code])
+        if code == "RequestTimeTooSkewed" or re.search("Signature (?:expired|not yet current)", str(error)):
+            return ClockSkewed(f"{_clocks(error)}, so it refused to {what} in bucket {self.name}.", code=code)
         if code in ("NoSuchBucket", "404") and what == "list":
             return BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name)
         if code in _REFUSED:
             return AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code)
         return BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code)
+
+
+def _clocks(error: Any) -> str:
+    """Both times, as far as the reply tells its own. Signature Version 4 has times in UTC."""
+    there = error.response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    there = error.response["Error"].get("ServerTime", there or "unknown")
+    return f"The clock of this host says {datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, and that of S3 {there}"
 
 
 def _session(session: Any, credentials: Credentials, region: str | None, ca_bundle: str | None) -> Any:

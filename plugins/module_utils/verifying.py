@@ -7,10 +7,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, integrity, log
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    destination,
+    estimate,
+    glacier,
+    host,
+    integrity,
+    log,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import (
     require_source,
@@ -113,9 +122,19 @@ def _with(result: dict[str, Any], error: PermafrostError) -> PermafrostError:
 # --- the backup against the source ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What a run reads: a path at the time of a set, at so many MB a second."""
+
+    path: str
+    time: datetime
+    rate: float
+
+
 def _source(job: Job, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     at = moment(params["time"], datetime.now(timezone.utc))
     path = command.normal_path(params["path"])
+    rate = estimate.checked_rate(params["expected_rate"])
 
     def verify_of(time: datetime) -> command.ContainerSpec:
         run_dir = host.run_dir(job, "verify")
@@ -126,16 +145,18 @@ def _source(job: Job, params: dict[str, Any], check_mode: bool) -> dict[str, Any
     require_source(archive.source)
     chosen = archive.time_of_set(at)
     spec = verify_of(chosen)
-    result: dict[str, Any] = {"changed": False, "mode": "source", "path": path, "time": to_w3(chosen)}
+    result: dict[str, Any] = {"changed": False, "mode": "source", "path": path, "time": to_w3(chosen), "warnings": []}
     if check_mode:
         made, _chosen = archive.plan(path, chosen)
         archive.require_path(path, chosen)
+        if made.ready:
+            result["warnings"] += _preflight(job, made, rate)
         return {**result, "command": list(spec.argv), "plan": made.to_result(), "thaw": _thaw(made)}
     if params["compare_data"] and not os.path.lexists(f"{job.source}/{path}"):
         found = _gone(archive, path, chosen)
     else:
         result["command"] = list(spec.argv)
-        found = _run(archive, spec, path, chosen, result)
+        found = _run(archive, spec, _Reading(path, chosen, rate), result)
     if params["compare_data"]:
         result.update(found.to_result())
         _judge(found, params["on_difference"], result)
@@ -155,13 +176,21 @@ def _thaw(made: glacier.Plan) -> dict[str, Any]:
     }
 
 
-def _run(archive: Archive, spec: command.ContainerSpec, path: str, time: datetime, result: dict[str, Any]) -> Verified:
-    def before() -> None:
-        result["plan"] = readable_plan(archive, path, time, "verify").to_result()
-        archive.require_path(path, time)  # else all below it would be told as new
-        write_lists(archive.job, "verify", path)
+def _preflight(job: Job, made: glacier.Plan, rate: float) -> list[str]:
+    """What is looked at before a restore that reads the same. duplicity itself measures no room for a verify."""
+    destination.check_temporary(job)
+    return estimate.check_expiry(made, rate, datetime.now(timezone.utc), "verify")
 
-    finished, run, found = archive.verify(spec, before, path, time)
+
+def _run(archive: Archive, spec: command.ContainerSpec, of: _Reading, result: dict[str, Any]) -> Verified:
+    def before() -> None:
+        made = readable_plan(archive, of.path, of.time, "verify")
+        result["plan"] = made.to_result()
+        archive.require_path(of.path, of.time)  # else all below it would be told as new
+        result["warnings"] += _preflight(archive.job, made, of.rate)
+        write_lists(archive.job, "verify", of.path)
+
+    finished, run, found = archive.verify(spec, before, of.path, of.time)
     result.update(
         compared_count=found.compared,
         finished=to_w3(finished.finished),

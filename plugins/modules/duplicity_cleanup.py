@@ -13,6 +13,8 @@ description:
     passphrase, and runs on any host. The job's own host drops its copies of what is gone at its next backup.
   - With several rules a set goes when any of them says so. A set counts when its manifest is in the bucket.
   - Refuses to delete the last chain that can be restored, and where the key prefix holds sets of another job.
+  - Whose a chain is stands in its manifest. Where that is encrypted, only the job's own host knows, by its archive
+    directory; a task elsewhere warns of how many chains it did not check the owner.
   - Deletes the newest set of a chain first, and of each set the manifest first. A task that is killed leaves whole sets
     and sets that no restore uses; the next one with a rule about chains deletes those too.
   - Chains need the permissions s3:ListBucket, s3:GetObject (to read the host name in plain manifests) and

@@ -12,7 +12,7 @@ description:
   - With O(mode=integrity), compares the manifests with the bucket's listing. It reads no volume, so nothing must be
     thawed, and it names every damage that it finds, not only the first.
   - With O(mode=source), reads every volume of a path, proves that each is what was stored, and compares the files with
-    those of the source. What a restore would need to be thawed, this needs too.
+    those of the source. What a restore would need to be thawed, this needs too, and as much temporary space.
   - It never changes or thaws anything, so C(changed) is always false.
 author:
   - permafrost.backup contributors (@permafrost-backup)
@@ -83,6 +83,12 @@ options:
     type: str
     choices: [fail, report]
     default: fail
+  expected_rate:
+    description:
+      - How many MB of volumes this host reads and compares in a second. The end of a run with O(mode=source) is
+        estimated with it, and all thawed copies must last until then.
+    type: float
+    default: 10
 seealso:
   - module: permafrost.backup.duplicity_info
   - module: permafrost.backup.duplicity_restore
@@ -257,6 +263,7 @@ SPEC = {
     },
     "compare_data": {"type": "bool", "default": True},
     "on_difference": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
+    "expected_rate": {"type": "float", "default": 10},
 }
 
 

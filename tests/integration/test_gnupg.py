@@ -15,6 +15,7 @@ from lab.keys import Key
 from lab.s3.client_api import S3Lab
 
 BACKUP, INFO, RESTORE = "duplicity_backup", "duplicity_info", "duplicity_restore"
+CLEANUP = "duplicity_cleanup"
 PASSPHRASE = "the passphrase of two keys"
 Job = dict[str, Any]
 Options = dict[str, Any]
@@ -91,9 +92,13 @@ def test_public_keys_back_up_and_a_secret_key_brings_it_back(stage: Stage) -> No
             "second": stage.backup(public),
             "info": Task(INFO, {"job": stage.job(public), "files": True}),
             "restore": stage.restore(recovery, "blank", "restored"),
+            "owner": Task(CLEANUP, {"job": stage.job(public, hostname="another"), "keep_fulls": 1}),
+            "elsewhere": Task(CLEANUP, {"job": stage.job(public, "nowhere", hostname="another"), "keep_fulls": 1}),
         }
     )
     assert succeeded(done["second"])["action"] == "incremental"
+    refused(done["owner"], "foreign_chains", "and job.hostname is another")
+    assert "owner of 1 of 1 chains was not checked" in succeeded(done["elsewhere"])["warnings"][0]
     assert succeeded(done["info"])["file_count"] == 3
     assert [one["unreadable"] for one in done["info"]["chains"]] == [None]
     succeeded(done["restore"])

@@ -72,9 +72,35 @@ def test_a_clock_that_went_back(job: Job, source: Path, tmp_path: Path) -> None:
     assert record["cause"] == "clock_behind"
 
 
+@pytest.mark.parametrize("ahead", [3600, -3600], ids=["behind", "ahead"])
+def test_a_clock_that_is_an_hour_off_for_s3(job: Job, s3: S3Lab, source: Path, tmp_path: Path, ahead: int) -> None:
+    bucket = job["target"].split("/")[2]
+    if ahead > 0:
+        s3.fault(kind="skew", operation="PutObject", seconds=ahead)
+        half = play({"uploads": backup(job)}, tmp_path)["uploads"]
+        refused(half, "clock_skewed", "exit code 50", "timedatectl")
+        s3.clear_faults()
+    assert succeeded(play({"well": backup(job)}, tmp_path)["well"])["action"] == "full"
+    before = s3.state(bucket)
+    fill(source, range(2), "second")
+    s3.fault(kind="skew", seconds=ahead)
+    tasks = {
+        "backup": backup(job),
+        "restore": Task("duplicity_restore", {"job": job, "dest": str(tmp_path / "dest")}),
+        "thaw": Task("glacier_restore", {"bucket": bucket, "prefix": "web01/", "tier": "Bulk", "days": 1,
+                                         **{key: job[key] for key in ("credentials", "endpoint_url", "region")}}),
+    }  # fmt: skip
+    for result in play(tasks, tmp_path).values():
+        refused(result, "clock_skewed", "The clock of this host says 20", "that of S3 20", "timedatectl")
+    assert (s3.state(bucket), (tmp_path / "dest").exists()) == (before, False)
+    s3.clear_faults()
+    assert succeeded(play({"again": backup(job)}, tmp_path)["again"])["action"] == "incremental"
+
+
 def test_a_memory_limit(job: Job, s3: S3Lab, tmp_path: Path) -> None:
     bucket = job["target"].split("/")[2]
-    refused(play({"small": backup(job, limits={"memory": 24, "cpus": 1.5, "pids": 200})}, tmp_path)["small"], "killed")
+    small = play({"small": backup(job, limits={"memory": 24, "cpus": 1.5, "pids": 200})}, tmp_path)["small"]
+    refused(small, "killed", "exit code 137", "killed", "at the limit of 24 MB (job.limits.memory)", "raise job.limits")
     assert not [entry for entry in s3.state(bucket) if "manifest" in entry["key"]]
     again = play({"enough": backup(job, limits={"memory": 2000, "io_weight": 100})}, tmp_path)["enough"]
     assert succeeded(again)["action"] == "full"

@@ -203,6 +203,8 @@ def test_copies_that_expire_too_early(backed: Backed, s3: S3Lab) -> None:
     size_mb = sum(client.head_object(Bucket=BUCKET, Key=key)["ContentLength"] for key in keys) / 2**20
     refused = backed.restore(dest, job=job, expected_rate=size_mb / (3 * 86400))
     assert kills.cause(refused) == "copies_expire"
+    verified = kills.run("duplicity_verify", job=job, mode="source", expected_rate=size_mb / (3 * 86400))
+    assert kills.cause(verified) == "copies_expire"
     assert sorted(refused["error"]["expiring"]) == sorted(keys)
     expires = datetime.fromisoformat(refused["error"]["first_expiry"]).timestamp()
     end = datetime.fromisoformat(refused["error"]["estimated_end"]).timestamp()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botocore import UNSIGNED
+from botocore import UNSIGNED, auth
 from botocore.config import Config
 from lab_s3.helpers import refused
 
@@ -62,6 +63,28 @@ def test_a_changed_header_breaks_the_signature(lab: S3Lab, bucket: str) -> None:
     client.meta.events.register("before-send.s3.PutObject", cheaper)
     arguments = {"Bucket": bucket, "Key": "k", "Body": b"x", "StorageClass": "STANDARD_IA"}
     assert refused(client.put_object, **arguments)[:2] == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize("minutes", [-20, 20])
+def test_a_signature_of_another_time_is_refused(
+    lab: S3Lab, bucket: str, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = lab.client()
+    lab.fault(kind="skew", seconds=minutes * 60)
+    status, code, error = refused(client.put_object, Bucket=bucket, Key="k", Body=b"x")
+    assert (status, code) == (403, "RequestTimeTooSkewed")
+    times = (
+        datetime.strptime(error["RequestTime"], "%Y%m%dT%H%M%SZ"),
+        datetime.fromisoformat(error["ServerTime"][:-1]),
+    )
+    assert (times[1] - times[0]).total_seconds() == pytest.approx(minutes * 60, abs=30)
+    lab.clear_faults()
+    lab.fault(kind="skew", seconds=minutes * 60 / 2)
+    assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    lab.clear_faults()
+    wrong = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=minutes)
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: wrong)
+    assert refused(client.list_objects_v2, Bucket=bucket)[:2] == (403, "RequestTimeTooSkewed"), "the clock of a client"
 
 
 def test_a_missing_bucket_is_told_to_those_with_credentials(s3: Any) -> None:

@@ -89,6 +89,30 @@ def test_none_at_all_leaves_the_role_of_the_instance() -> None:
     assert not {"AWS_EC2_METADATA_DISABLED", "AWS_CONFIG_FILE", "AWS_PROFILE"} & set(spec.environment)
 
 
+def test_the_role_of_a_task() -> None:
+    role = credentials.TaskRole({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/role"}, b"canary-token")
+    one = job(params(role_arn=ROLE))
+    plain = command.fetch_metadata(one, "/run-dir")
+    spec = command.with_task_role(plain, one, role)
+    place = spec.environment["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
+    assert spec.secrets[place.removeprefix(f"{command.SECRETS}/")] == b"canary-token"
+    assert spec.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1/role"
+    assert b"credential_source = EcsContainer" in spec.secrets["config"]
+    assert "canary" not in f"{role} {spec}"
+    assert spec.identity == plain.identity
+    assert not one.has_credentials
+
+
+def test_a_key_pair_needs_no_role_of_a_task() -> None:
+    role = credentials.TaskRole({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"})
+    one = job(params(**PAIR))
+    spec = command.fetch_metadata(one, "/run-dir")
+    assert command.with_task_role(spec, one, role) is spec
+    assert one.has_credentials
+    without = command.with_task_role(command.fetch_metadata(job(None), "/run-dir"), job(None), role)
+    assert (without.secrets, without.environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]) == ({}, "/role")
+
+
 def test_another_token_service_is_named() -> None:
     one = job(params(**PAIR, role_arn=ROLE, sts_endpoint_url="https://sts.example.com"))
     environment = command.fetch_metadata(one, "/run-dir").environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils import errors
-from ansible_collections.permafrost.backup.plugins.module_utils.diagnosis import failure
+from ansible_collections.permafrost.backup.plugins.module_utils.diagnosis import failure, of_memory
 from ansible_collections.permafrost.backup.plugins.module_utils.log import Event, Run
 from unit import transcript
 
@@ -112,6 +112,40 @@ def test_each_code_was_provoked_and_says_what_to_do(name: str) -> None:
     assert error.facts["exit_code"] == code
     assert says in error.what
     assert advises in error.next_step
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(RequestTimeTooSkewed) when calling the PutObject operation: The difference between ... is too large. (403)",
+        "(SignatureDoesNotMatch) when calling the AssumeRole operation: Signature expired: 20261101T020000Z is now ...",
+        "(SignatureDoesNotMatch) when calling the AssumeRole operation: Signature not yet current: 20261101T020000Z",
+    ],
+)
+def test_a_clock_that_s3_does_not_take(said: str) -> None:
+    assert type(failure(50, Run(errors=[Event("ERROR", 50, "", said)]), "")) is errors.ClockSkewed
+
+
+@pytest.mark.parametrize(
+    ("code", "seen", "limit", "says"),
+    [
+        (137, True, 24, "The kernel killed a process at the limit of 24 MB (job.limits.memory)."),
+        (137, False, 24, "It may have been killed at the limit of 24 MB (job.limits.memory)."),
+        (137, True, None, "The kernel killed a process for lack of memory."),
+        (30, True, 24, "The kernel killed a process at the limit of 24 MB (job.limits.memory)."),
+    ],
+)
+def test_what_is_known_of_memory(code: int, seen: bool, limit: int | None, says: str) -> None:
+    told = of_memory(failure(code, Run(), ""), seen, limit)
+    assert type(told) is errors.OutOfMemory
+    assert told.what == f"duplicity ended with exit code {code}. {says}"
+    assert told.facts == {"exit_code": code, "out_of_memory": seen}
+
+
+@pytest.mark.parametrize(("code", "limit"), [(137, None), (30, 24)])
+def test_nothing_is_known_of_memory(code: int, limit: int | None) -> None:
+    error = failure(code, Run(), "")
+    assert of_memory(error, False, limit) is error
 
 
 def test_the_output_speaks_when_there_is_no_log() -> None:

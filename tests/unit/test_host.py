@@ -1,12 +1,18 @@
-"""host.py: what is read of a manifest in the archive directory."""
+"""host.py: manifests in the archive directory, and a host without room."""
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils import errors, host
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit import transcript
 from unit.stage import job_params
@@ -42,3 +48,95 @@ def test_an_empty_one_holds_nothing(job: Job) -> None:
     (name, *_rest) = transcript.manifests("life")
     Path(job.archive, f"m-{name}").touch()
     assert host.local_manifests(job) == {name: b""}
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def in_a_thread(work: Callable[[], object]) -> object:
+    """What it gives, or raises, in another thread of this process."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(work).result(timeout=30)
+
+
+def test_a_thread_that_holds_the_lock_goes_on_and_another_one_waits(job: Job) -> None:
+    def take() -> str:
+        with host.locked(job, "second", wait_seconds=0):
+            return "got it"
+
+    with host.locked(job, "first"):
+        assert take() == "got it", "the same thread"
+        with pytest.raises(errors.Busy, match="The first of job web01-data is at work since 20"):
+            in_a_thread(take)
+    assert in_a_thread(take) == "got it"
+
+
+def test_a_thread_that_holds_the_lock_keeps_it_from_the_main_thread(job: Job) -> None:
+    holds, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with host.locked(job, "progress"):
+            holds.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holds.wait(30)
+    with pytest.raises(errors.Busy), host.locked(job, "backup", wait_seconds=0):
+        pass
+    done.set()
+    thread.join()
+
+
+def test_records_are_written_while_a_run_holds_the_lock(job: Job) -> None:
+    with host.locked(job, "backup"):
+        in_a_thread(lambda: host.write_record(job, "progress", {"percent": 50}))
+        assert host.read_record(job, "progress") == {"percent": 50}
+
+
+# --- no room ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_needs_no_room(job: Job) -> None:
+    Path(job.state_dir, "lock").symlink_to("/dev/full")
+    with host.locked(job, "backup"):
+        pass
+
+
+def test_what_a_run_cannot_keep(job: Job) -> None:
+    host.prepare(job, "backup")
+    Path(host.run_dir(job, "backup"), "result.json").symlink_to("/dev/full")
+    with pytest.raises(errors.StateSpace, match=r"runs/backup cannot be written: No space left on device\."):
+        host.keep_result(job, "backup", "container", {"StartedAt": "2026-11-01T02:00:00Z"}, 10)
+    with pytest.raises(errors.StateSpace):
+        host.write_file(job, "backup", "result.json", b"content")
+
+
+def test_secrets_without_room_are_taken_away(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.open
+
+    def opened(path: str | Path, flags: int, *mode: int, **options: Any) -> int:
+        return really("/dev/full", os.O_WRONLY) if str(path).endswith("/two") else really(path, flags, *mode, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+    with pytest.raises(errors.NoSecretPlace, match="No space left on device"):
+        host.write_secrets(job, "backup", {"one": b"canary", "two": b"canary"})
+    assert not host.secrets_dir(job, "backup").exists()
+
+
+def test_which_file_system_is_full(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """duplicity says in both cases that no space is left."""
+    found = errors.TemporarySpace("No space left.", exit_code=30)
+    host.prepare(job, "backup")
+    assert host.where_full(job, found) is found
+    apart = replace(job, temp_dir="/dev/shm")
+    assert host.where_full(apart, found) is found, "both have room by now"
+    real = os.statvfs(job.archive_dir)
+    full = os.statvfs_result([*real[:3], 0, *real[4:]])
+    monkeypatch.setattr(os, "statvfs", lambda path: full if path == job.archive_dir else real)
+    told = host.where_full(apart, found)
+    assert isinstance(told, errors.StateSpace)
+    assert told.facts == {"exit_code": 30, "path": job.archive_dir, "free_bytes": 0}
+    assert host.where_full(job, found) is found
+    with pytest.raises(errors.StateSpace):
+        host.prepare(job, "backup")

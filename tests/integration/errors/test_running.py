@@ -130,6 +130,29 @@ def test_a_temporary_directory_that_runs_full(stage: Stage) -> None:
         assert succeeded(seen["again"])["action"] == "full"
 
 
+def test_a_state_directory_that_is_full_or_runs_full(stage: Stage) -> None:
+    with small_disk(stage.root / "brim", "24m") as disk:
+        job = stage.job("brim", state_dir=str(disk), temp_dir=str(stage.root / "brim temp"), concurrency=0)
+        tasks = {
+            "backup": Task(BACKUP, {"job": job}),
+            "restore": Task(RESTORE, {"job": job | {"target": "s3://errors/plain"}, "dest": str(stage.dest / "brim")}),
+        }
+        fill(disk / "filler")
+        with stage.unchanged():
+            for result in play(tasks, stage.root).values():
+                refused(result, "state_space", str(disk), "Free space there")
+        (disk / "filler").unlink()
+        stage.s3.fault(operation="PutObject", key_contains="brim/", kind="latency", seconds=2)
+        running = start({"backup": tasks["backup"]}, stage.root)
+        wait_for(lambda: list((stage.root / "brim temp").glob("*/*/*")))
+        fill(disk / "filler")
+        refused(results(running)["backup"], "state_space", str(disk), "an interrupted backup resumes")
+        assert not [key for key in stage.keys("brim") if "manifest" in key]
+        (disk / "filler").unlink()
+        stage.s3.clear_faults()
+        assert succeeded(play({"again": tasks["backup"]}, stage.root)["again"])["action"] == "full"
+
+
 def test_another_verb_is_refused_while_a_backup_runs_and_told_since_when(stage: Stage, tmp_path: Path) -> None:
     shutil.copytree(stage.source, tmp_path / "source")
     vanishing = tmp_path / "source" / "zz vanishes"

@@ -1,4 +1,4 @@
-"""Faults on demand: a busy, broken, slow or vanishing S3."""
+"""Faults on demand: a busy, broken, slow or vanishing S3, or one with another time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 
 from lab.s3.message import Request, ResetError, S3Error, slow_down
+from lab.s3.signature import require_fresh
 
-KINDS = ("503", "500", "reset", "latency", "expedited")
+KINDS = ("503", "500", "reset", "latency", "skew", "expedited")
 
 
 @dataclass(slots=True)
@@ -58,7 +59,9 @@ class Faults:
         rule = self._take(request)
         if rule is None:
             return
-        if rule.seconds:
+        if rule.kind == "skew":
+            require_fresh(request, ahead=rule.seconds)
+        elif rule.seconds:
             time.sleep(rule.seconds)
         if rule.kind == "503":
             raise slow_down()

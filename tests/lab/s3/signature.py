@@ -3,12 +3,13 @@
 Verified: signatures in the header (single payload, unsigned payload, streaming payload with or without a trailer)
 and presigned URLs of version 4 (boto3 makes them only with signature_version="s3v4"). Not verified: the signatures
 of the chunks of a streaming payload (that of the request is only the seed of their chain), and the age of a
-signature, because the lab's clock is not real time.
+presigned URL. That of a signature in the header is compared with real time: the lab's own clock is for thaws.
 """
 
 from __future__ import annotations
 
 import hmac
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from urllib.parse import quote, unquote
 
@@ -17,6 +18,9 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from lab.s3.message import Request, S3Error
+
+# Amazon S3 API Reference, "Error responses".
+_MAX_SKEW = timedelta(minutes=15)
 
 
 class _Recomputed(S3SigV4Auth):  # type: ignore[misc]  # botocore has no types
@@ -50,7 +54,26 @@ class KeyRing:
         if not any(hmac.compare_digest(signature, good) for good in _expected(request, secret, scope, signed)):
             text = "The request signature we calculated does not match the signature you provided."
             raise S3Error(403, "SignatureDoesNotMatch", text, AWSAccessKeyId=access_key)
+        require_fresh(request)
         return access_key
+
+
+def require_fresh(request: Request, ahead: float = 0) -> None:
+    """Refuse what was signed at another time than now, on a server whose clock is so many seconds ahead."""
+    stamp = request.headers.get("x-amz-date")
+    if stamp is None:
+        return
+    signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+    now = datetime.now(timezone.utc) + timedelta(seconds=ahead)
+    if abs(now - signed) > _MAX_SKEW:
+        raise S3Error(
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            RequestTime=stamp,
+            ServerTime=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            MaxAllowedSkewMilliseconds=str(_MAX_SKEW // timedelta(milliseconds=1)),
+        )
 
 
 def _claim(request: Request) -> tuple[str, list[str], list[str], str] | None:

@@ -132,6 +132,15 @@ def test_failures_of_a_run(world: World, reply: str, cause: str) -> None:
     assert record(world, "last_run")["cause"] == cause
 
 
+def test_a_killed_gpg_is_no_wrong_passphrase(world: World) -> None:
+    world.objects = transcript.listing("encrypted")
+    world.replies["passphrase"] = "killed"
+    encryption = {"mode": "symmetric", "passphrase": "canary-passphrase"}
+    result = world.run(duplicity_backup, {"job": world.job(encryption=encryption, limits={"memory": 16})})
+    assert result["error"]["cause"] == "killed"
+    assert "at the limit of 16 MB (job.limits.memory)" in result["msg"]
+
+
 def test_a_good_end_without_a_manifest_is_no_success(world: World) -> None:
     world.replies["backup"] = "incremental"
     world.drop("manifest")
@@ -213,6 +222,31 @@ def test_another_signer_begins_a_chain_on_purpose_only(
     assert told in result["msg"]
     world.replies["backup"] = "full"
     assert world.run(duplicity_backup, {"job": job, "full": True})["new_secrets"] is True
+
+
+def no_room_for(world: World, *records: str) -> None:
+    """Nothing can be written to them, though all else can."""
+    place = Path(world.directory, "state", "web01-data")
+    place.mkdir(parents=True, exist_ok=True)
+    for name in records:
+        (place / f"{name}.json.new").symlink_to("/dev/full")
+
+
+def test_a_record_without_room_does_not_hide_why_a_run_failed(world: World) -> None:
+    no_room_for(world, "last_run")
+    world.replies["backup"] = "upload-fails"
+    assert world.run(duplicity_backup, {"job": world.job()})["error"]["cause"] == "backend_failed"
+
+
+def test_a_success_that_cannot_be_recorded_is_told_with_what_was_stored(world: World) -> None:
+    no_room_for(world, "last_run", "progress")
+    world.replies["backup"] = "incremental"
+    result = world.run(duplicity_backup, {"job": world.job(progress=True)})
+    assert result["error"]["cause"] == "state_space"
+    assert "last_run.json cannot be written: No space left on device" in result["msg"]
+    assert (result["changed"], result["action"], result["diff"]["after"]["set"]) == (True, "incremental", "incremental")
+    assert world.run(duplicity_backup, {"job": world.job()})["changed"] is True
+    assert record(world, "last_success")["cause"] is None
 
 
 def test_options_are_checked(world: World) -> None:

@@ -154,13 +154,37 @@ def test_chains_of_another_host(world: World) -> None:
     assert world.deleted == []
 
 
-def test_manifests_that_cannot_be_read_are_not_read(world: World) -> None:
-    add(world, None, 5, tail=".gpg")
-    frozen = add(world, None, 4)[0]
+def unreadable_chains(world: World) -> list[str]:
+    """A chain with an encrypted manifest and one with a frozen one; the names that their plain copies would have."""
+    sealed, frozen = add(world, None, 5, tail=".gpg")[0], add(world, None, 4)[0]
     world.change(frozen, storage_class="GLACIER")
-    for key in (frozen.removeprefix(PREFIX), next(key for key in world.contents if key.endswith(".gpg"))):
-        world.contents[key] = b"Hostname web02\nLocaldir /source\n"
-    assert cleanup(world, keep_fulls=1)["changed"]
+    for key in (sealed, frozen):
+        world.contents[key.removeprefix(PREFIX)] = b"Hostname web02\nLocaldir /source\n"
+    return [key.removeprefix(PREFIX).removesuffix(".gpg") for key in (sealed, frozen)]
+
+
+def test_elsewhere_a_warning_tells_of_manifests_that_cannot_be_read(world: World) -> None:
+    unreadable_chains(world)
+    result = cleanup(world, keep_fulls=1)
+    assert result["changed"]
+    assert "The owner of 2 of 4 chains was not checked" in str(result["warnings"])
+    assert cleanup(world, check=True, older_than="3D")["warnings"], "beside the warning of the newest chain's age"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_on_the_jobs_host_the_archive_directory_tells_whose_they_are(world: World, which: int) -> None:
+    archive = own_host(world)
+    names = unreadable_chains(world)
+    for name in names:
+        (archive / name).write_text("Hostname web01-data\nLocaldir /source\n")
+    assert "warnings" not in cleanup(world, check=True, keep_fulls=1)
+    (archive / names[which]).write_text("Hostname web02\nLocaldir /source\n")
+    result = cleanup(world, keep_fulls=1)
+    assert result["error"]["cause"] == "foreign_chains"
+    assert "is of the host web02, and job.hostname is web01-data" in result["msg"]
+    assert world.deleted == []
+    (archive / names[which]).unlink()
+    assert "The owner of 1 of 4 chains was not checked" in str(cleanup(world, keep_fulls=1)["warnings"])
 
 
 def test_chains_that_interleave(world: World) -> None:

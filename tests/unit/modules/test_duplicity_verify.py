@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+import shutil
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,6 +209,23 @@ def test_frozen_volumes(world: World) -> None:
         "hours": {"Standard": 12.0, "Bulk": 48.0},
     }
     assert planned["plan"]["ready"] is False
+    assert "verify" not in world.verbs()
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_copies_that_expire_and_too_little_room(world: World, check: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As before a restore."""
+    expires = datetime.now(timezone.utc) + timedelta(hours=1)
+    world.change("difftar", storage_class="DEEP_ARCHIVE", size_bytes=1 << 20, expires=expires)
+    volumes = sum(".difftar" in key for key in world.objects)
+    result = source(world, check=check, expected_rate=volumes / 7200)
+    assert result["error"]["cause"] == "copies_expire"
+    assert f"The verify reads {volumes}.0 MB" in result["msg"]
+    assert source(world, check=check, expected_rate=0)["error"]["cause"] == "bad_input"
+    assert "expire soon after" in str(source(world, check=check)["warnings"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1 << 20))
+    world.specs = []
+    assert source(world, check=check)["error"]["cause"] == "temporary_space"
     assert "verify" not in world.verbs()
 
 
