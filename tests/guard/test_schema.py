@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.permafrost.backup.plugins.module_utils.reporting import PINGS
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from guard.sources import FRAGMENTS, MODULES, PREFIX, constant, documented
 from lab import role_spec
@@ -106,7 +107,10 @@ def test_every_change_of_the_role_is_noticed() -> None:
 
 def test_secrets_are_never_logged() -> None:
     encryption, credentials = JOB_OPTIONS["encryption"]["options"], JOB_OPTIONS["credentials"]["options"]
-    for option in (encryption["passphrase"], credentials["secret_key"], credentials["session_token"]):
+    reports = JOB_OPTIONS["reports"]["options"]
+    urls = [reports[name] for name in (*PINGS, "apprise_urls")]
+    secrets = (encryption["passphrase"], credentials["secret_key"], credentials["session_token"])
+    for option in (*secrets, reports["mail"]["options"]["password"], *urls):
         assert option["no_log"] is True
 
 

@@ -12,11 +12,14 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 PURE = (
     "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences", "encryption", "errors",
     "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices",
-    "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.
-PROGRAM = ("call", "child", "entry", "explain", "flags", "guide", "masking", "options", "words")
+PROGRAM = (
+    "apprising", "call", "channels", "child", "entry", "explain", "flags", "guide", "mailing", "masking", "measuring",
+    "metrics", "options", "outcome", "pings", "reports", "wording", "words",
+)  # fmt: skip
 PROGRAM_DIR = CHECKOUT / "roles" / "duplicity_image" / "files" / "program"
 
 
