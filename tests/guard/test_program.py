@@ -8,7 +8,7 @@ from guard.sources import imports
 from guard.test_layers import IMPURE
 from lab.typing_check import PROGRAM, PROGRAM_DIR
 
-ACTING = {"apprising", "child", "guide", "mailing", "measuring", "pings", "reports"}
+ACTING = {"apprising", "child", "guide", "mailing", "measuring", "pings", "reports", "tls"}
 PURE = sorted(set(PROGRAM) - ACTING)
 
 

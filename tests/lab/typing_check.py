@@ -18,7 +18,7 @@ PURE = (
 # Of the program in the image, all that was written for it alone.
 PROGRAM = (
     "apprising", "call", "channels", "child", "entry", "explain", "flags", "guide", "mailing", "masking", "measuring",
-    "metrics", "options", "outcome", "pings", "reports", "wording", "words",
+    "metrics", "options", "outcome", "pings", "reports", "tls", "wording", "words",
 )  # fmt: skip
 PROGRAM_DIR = CHECKOUT / "roles" / "duplicity_image" / "files" / "program"
 

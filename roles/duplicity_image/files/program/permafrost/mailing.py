@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
 
 from ansible_collections.permafrost.backup.plugins.module_utils.reporting import IF_OFFERED, IMPLICIT, STARTTLS, Mail
+from permafrost import tls
 
 TRIES = 3
 _TIMEOUT = 20.0
@@ -60,7 +61,7 @@ def _connected(mail: Mail, hostname: str) -> Iterator[tuple[smtplib.SMTP, list[s
         offered = mail.tls == IF_OFFERED and smtp.has_extn("starttls")
         if mail.tls == STARTTLS or offered:
             # Who could strip the offer could as well show a certificate of his own: it counts once a password follows.
-            smtp.starttls(context=_context(checked=mail.tls == STARTTLS or mail.user is not None))
+            smtp.starttls(context=tls.context(checked=mail.tls == STARTTLS or mail.user is not None))
         if mail.user:
             if mail.tls == IF_OFFERED and not offered:
                 warnings.append("The mail server offers no TLS, so SMTP_PASS was sent to it as it is.")
@@ -71,18 +72,8 @@ def _connected(mail: Mail, hostname: str) -> Iterator[tuple[smtplib.SMTP, list[s
 def _opened(mail: Mail, hostname: str) -> smtplib.SMTP:
     # With a name for its greeting the library need not ask DNS for one.
     if mail.tls == IMPLICIT:
-        return smtplib.SMTP_SSL(
-            mail.host, mail.port, local_hostname=hostname, timeout=_TIMEOUT, context=_context(checked=True)
-        )
+        return smtplib.SMTP_SSL(mail.host, mail.port, local_hostname=hostname, timeout=_TIMEOUT, context=tls.context())
     return smtplib.SMTP(mail.host, mail.port, local_hostname=hostname, timeout=_TIMEOUT)
-
-
-def _context(*, checked: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not checked:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _is_final(error: OSError) -> bool:

@@ -7,6 +7,7 @@ import urllib.parse
 import urllib.request
 from urllib.error import HTTPError, URLError
 
+from permafrost import tls
 from permafrost.outcome import Outcome
 
 TRIES = 3
@@ -57,7 +58,7 @@ def _request(url: str, body: bytes | None, tries: int) -> None:
     request = urllib.request.Request(url, data=body, headers={"User-Agent": "permafrost"})
     for left in reversed(range(tries)):
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT):
+            with urllib.request.urlopen(request, timeout=_TIMEOUT, context=tls.context()):
                 return
         except OSError as error:
             code = error.code if isinstance(error, HTTPError) else _SERVER_ERROR
