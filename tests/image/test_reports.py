@@ -1,4 +1,4 @@
-"""A timer's container as compose starts it: its backups and checks are mailed, pinged, told and measured, without secrets."""
+"""A timer's container, as compose starts it: its runs are mailed, pinged, told and measured, without secrets."""
 
 from __future__ import annotations
 
@@ -262,3 +262,4 @@ def test_reports_that_cannot_be_sent_change_nothing(timer: Timer, web: PingRecei
     assert ran.shown.count("warning: A report failed") == 4
     assert measured(timer)["exit_code", "backup"] == 0
     assert leaks(timer, web, post, ran) == []
+    assert leaks(timer, web, post, Ran(0, SECRETS["mail"], SECRETS["ping"])) == ["mail", "ping"], "it can find some"
