@@ -17,9 +17,9 @@ import pytest
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.reporting import Mail
 from lab.receivers import MailReceiver, PingReceiver
-from permafrost import apprising, mailing, pings, wording
+from permafrost import apprising, channels, mailing, pings, wording
 from permafrost.channels import Channels
-from permafrost.masking import hide
+from permafrost.masking import hide, mask
 from permafrost.outcome import Outcome
 from permafrost.reports import Reporter
 
@@ -42,8 +42,8 @@ def web() -> Iterator[PingReceiver]:
         yield receiver
 
 
-def reporter(**channels: Any) -> Reporter:
-    return Reporter(Channels(**channels), "web01.example.com", lambda text: hide(text, ["canary-phrase"]))
+def reporter(**given: Any) -> Reporter:
+    return Reporter(Channels(**given), "web01.example.com", lambda text: hide(text, ["canary-phrase"]))
 
 
 def mail(server: MailReceiver, **changes: Any) -> Mail:
@@ -255,6 +255,33 @@ def test_parts_of_an_address_are_taken_out() -> None:
 
 
 # --- all of them ----------------------------------------------------------------------------------------------------
+
+
+def test_a_job_of_the_guides_environment(tmp_path: Path, web: PingReceiver, capfd: Any) -> None:
+    with MailReceiver(tmp_path) as server:
+        environment = {
+            "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.port), "EMAIL_FROM": "a@b.c", "EMAIL_TO": "d@e.f,g@h.i",
+            "EMAIL_SUBJECT": "Backup report: {hostname} - {periodicity} - {result}", "PASSPHRASE": "canary-phrase",
+            "JOB_200_HEALTHCHECKS_URL": f"{web.url}/200", "JOB_300_HEALTHCHECKS_URL": f"{web.url}/300",
+            "METRICS_DIR": str(tmp_path),
+        }  # fmt: skip
+        for number, outcome in ((200, BAD), (300, GOOD)):
+            found = channels.of_environment(environment, number, "daily")
+            told = Reporter(found, "srcname.backup", lambda text: mask(text, environment))
+            told.begin()
+            output = f"{outcome.output}[ Backup Statistics ]\nSourceFileSize 4096 (4 KB)\n"
+            run = replace(outcome, job=f"JOB_{number}", number=number, output=output)
+            told.end(run, next_run=BEGUN + timedelta(days=1))
+    assert [one.path for one in web.requests] == ["/200/start", "/200/fail", "/300/start", "/300"]
+    assert [one.message["Subject"] for one in server.mails] == [
+        "Backup report: srcname.backup - daily - ERROR",
+        "Backup report: srcname.backup - daily - OK",
+    ]
+    assert server.mails[0].to == ["d@e.f", "g@h.i"]
+    figures = (tmp_path / "permafrost-JOB_300.prom").read_text()
+    assert 'permafrost_read_bytes{job="JOB_300",verb="backup"} 4096\n' in figures
+    assert 'permafrost_next_run_timestamp_seconds{job="JOB_300",verb="backup"} 1793584800\n' in figures
+    assert "canary" not in str([*web.requests, *(one.text for one in server.mails), *capfd.readouterr()])
 
 
 def test_a_signal_while_it_reports_changes_nothing(
