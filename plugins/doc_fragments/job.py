@@ -358,6 +358,80 @@ options:
             type: list
             elements: str
             default: []
+      reports:
+        description:
+          - Who hears of the runs of O(job.scheduler=systemd), backups and integrity checks. Modules report by their
+            results. A report that cannot be sent is a warning in the journal, and never makes a run fail.
+          - Secrets of the job are masked in all of them. The addresses of pings and messages are secrets themselves.
+        type: dict
+        suboptions:
+          mail:
+            description: A mail of each run that failed, or of each run with O(job.reports.report_success).
+            type: dict
+            suboptions:
+              host:
+                description: The mail server.
+                type: str
+                required: true
+              port:
+                description:
+                  - Its port; 25, 587 or 465 by default, as O(job.reports.mail.tls) is V(none), V(starttls) or
+                    V(implicit).
+                type: int
+              tls:
+                description:
+                  - How the connection is encrypted. V(starttls) never goes on without it, and the server's certificate
+                    is checked against what the image trusts.
+                type: str
+                choices: [none, starttls, implicit]
+                default: starttls
+              user:
+                description: Who logs in. Without it nobody does.
+                type: str
+              password:
+                description: The password of O(job.reports.mail.user).
+                type: str
+              from:
+                description: The sender's address.
+                type: str
+                required: true
+              to:
+                description: Addresses of those who get the mail.
+                type: list
+                elements: str
+                required: true
+          report_success:
+            description: Send mails and messages also of runs that went well.
+            type: bool
+            default: false
+          healthchecks_url:
+            description:
+              - The ping URL of a check at healthchecks.io or at a Healthchecks of your own. It is told of the start,
+                and of the success or the failure of each backup, with the last lines of its output.
+            type: str
+          uptime_kuma_url:
+            description:
+              - The URL of a push monitor of Uptime Kuma, for the backups. Whatever stands behind a question mark is
+                left out.
+            type: str
+          integrity_healthchecks_url:
+            description:
+              - The same as O(job.reports.healthchecks_url) for the integrity checks. It must be another one, so that a
+                check that went well does not hide a backup that failed.
+            type: str
+          integrity_uptime_kuma_url:
+            description: The same as O(job.reports.uptime_kuma_url) for the integrity checks.
+            type: str
+          apprise_urls:
+            description:
+              - Addresses of messages in the form of Apprise, such as V(ntfy://TOPIC) or V(slack://TOKENS).
+            type: list
+            elements: str
+          metrics_dir:
+            description:
+              - The directory of the host from which node_exporter reads text files. Each job has one file there, named
+                C(permafrost-NAME.prom). The engine makes a directory that is not there.
+            type: path
       verbosity:
         description:
           - How much duplicity logs.

@@ -14,6 +14,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils import command
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, Limits
 
 JOB_FILE = "job.json"
+# Where the program writes metrics, whatever node_exporter's directory on the host is.
+METRICS = "/permafrost/metrics"
 # What a container of a timer has in the place of a module's identity: no task attaches to its run.
 _NOT_A_TASK = "timer"
 
@@ -58,7 +60,10 @@ def _service(job: Job, verb: str) -> dict[str, Any]:
             command.LABEL_COMMAND: _NOT_A_TASK,
         },
         "tmpfs": ["/tmp:size=64m,mode=0700", "/run:size=16m,mode=0755", "/permafrost:size=1m,mode=0755"],
-        "volumes": [_volume(source, target, read_only) for source, target, read_only in _mounts(job, spec)],
+        "volumes": [
+            *(_volume(source, target, read_only) for source, target, read_only in _mounts(job, spec)),
+            *_metrics(job.reports.metrics_dir),
+        ],
         "secrets": ["job"],
         "logging": {"driver": "none"},
         **_limits(job.limits),
@@ -77,6 +82,13 @@ def _mounts(job: Job, spec: command.ContainerSpec) -> list[tuple[str, str, bool]
         *((place, place, read_only) for place, read_only in places.items()),
         (str(job.source), job.source_in_container, True),
     ]
+
+
+def _metrics(directory: str | None) -> list[dict[str, Any]]:
+    """A directory of others, and no reason for a backup to fail: the engine makes one that is not there."""
+    if not directory:
+        return []
+    return [{**_volume(directory, METRICS, read_only=False), "bind": {"create_host_path": True}}]
 
 
 def _volume(source: str, target: str, read_only: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.credentials impo
 from ansible_collections.permafrost.backup.plugins.module_utils.encryption import Encryption, checked_encryption
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import NO_PREFIXES, FilePrefixes
+from ansible_collections.permafrost.backup.plugins.module_utils.reporting import Reports, checked_reports
 
 # What a source must not hide from the container: the program and its libraries, the kernel's trees, our own places.
 _CONTAINER_PLACES = (
@@ -85,6 +86,7 @@ class Job:
     ca_bundle: str | None
     retries: int
     limits: Limits
+    reports: Reports
     verbosity: str
     keep_logs: int
     progress: bool
@@ -135,6 +137,7 @@ class Job:
             skip_if_no_change=params["skip_if_no_change"],
             on_unreadable=params["on_unreadable"],
             region=_region(params["region"]),
+            reports=checked_reports(params["reports"]),
             verbosity=params["verbosity"],
             progress=params["progress"],
             image=params["image"],

@@ -99,6 +99,33 @@ HOOKS: dict[str, Any] = {
     },
 }
 
+# Who hears of a timer's runs.
+REPORTS: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "mail": {
+            "type": "dict",
+            "options": {
+                "host": {"type": "str", "required": True},
+                "port": {"type": "int"},
+                "tls": {"type": "str", "choices": ["none", "starttls", "implicit"], "default": "starttls"},
+                "user": {"type": "str"},
+                "password": {"type": "str", "no_log": True},
+                "from": {"type": "str", "required": True},
+                "to": {"type": "list", "elements": "str", "required": True},
+            },
+            "required_together": [["user", "password"]],
+        },
+        "report_success": {"type": "bool", "default": False},
+        "healthchecks_url": {"type": "str", "no_log": True},
+        "uptime_kuma_url": {"type": "str", "no_log": True},
+        "integrity_healthchecks_url": {"type": "str", "no_log": True},
+        "integrity_uptime_kuma_url": {"type": "str", "no_log": True},
+        "apprise_urls": {"type": "list", "elements": "str", "no_log": True},
+        "metrics_dir": {"type": "path"},
+    },
+}
+
 JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -151,6 +178,7 @@ JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "scheduler": {"type": "str", "choices": ["systemd", "none"], "default": "systemd"},
     "schedule": SCHEDULE,
     "hooks": HOOKS,
+    "reports": REPORTS,
     "verbosity": {"type": "str", "choices": ["notice", "info", "debug"], "default": "notice"},
     "keep_logs": {"type": "int", "default": 10},
     "progress": {"type": "bool", "default": False},

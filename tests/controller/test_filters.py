@@ -48,6 +48,8 @@ def test_paths_are_not_those_of_the_controller() -> None:
         ({"target": "nowhere"}, r"Job web01: .*target"),
         ({"storage_class": "TAPE"}, r"Job web01: .*storage_class"),
         ({"surprise": 1}, r"Job web01: .*surprise"),
+        ({"reports": {"healthchecks_url": "hc-ping.com"}}, r"Job web01: job\.reports\.healthchecks_url is not a URL"),
+        ({"reports": {"mail": {"host": "mail", "to": ["a@b.c"]}}}, r"Job web01: missing required arguments: from"),
         ({"name": None}, r"name .. is not a name"),
     ],
 )

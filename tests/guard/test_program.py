@@ -8,7 +8,10 @@ from guard.sources import imports
 from guard.test_layers import IMPURE
 from lab.typing_check import PROGRAM, PROGRAM_DIR
 
-ACTING = {"child", "guide", "heartbeat", "running", "scheduler", "stamps"}
+ACTING = {
+    "apprising", "child", "guide", "heartbeat", "mailing", "measuring", "pings", "reported", "reports", "running",
+    "scheduler", "stamps", "tls",
+}  # fmt: skip
 PURE = sorted(set(PROGRAM) - ACTING)
 
 

@@ -113,7 +113,7 @@ def test_size_over_the_base(ours: str, engine: DockerClient) -> None:
     base = engine.images.get(os.environ["LAB_BASE_IMAGE"]).attrs["Size"]
     over = (engine.images.get(ours).attrs["Size"] - base) / 1e6
     print(f"image: {over:.1f} MB over the base")
-    assert over < 62
+    assert over < 68  # 13 of it for Apprise and what it needs
 
 
 def test_replacing_gzip_does_not_slow_the_start(ours: str, stock: str, run) -> None:

@@ -20,6 +20,7 @@ from docker.models.containers import Container
 from ansible_collections.permafrost.backup.plugins.module_utils import compose
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import SCHEDULE
+from lab.receivers import MailReceiver, PingReceiver
 from lab.s3.client_api import S3Lab
 from permafrost.stamps import NAME, Stamps
 from permafrost.timetable import Stamp
@@ -104,10 +105,23 @@ def start(ours: str, engine: DockerClient, s3: S3Lab, tmp_path_factory: pytest.T
         container.remove(force=True)
 
 
+@pytest.fixture(scope="module")
+def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailReceiver]:
+    with MailReceiver(tmp_path_factory.mktemp("post")) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[PingReceiver]:
+    with PingReceiver() as receiver:
+        yield receiver
+
+
 @pytest.fixture(scope="module", autouse=True)
-def each_minute(start: Start) -> Scheduled:
+def each_minute(start: Start, post: MailReceiver, web: PingReceiver) -> Scheduled:
     """The guide's jobs, the backup and the cleanup each minute. What follows happens while they wait for their turn."""
-    return start("each-minute", CRONTAB_DAILY="* * * * *", TZ="Europe/Berlin")
+    told = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(post.port), "JOB_200_DAILY_HEALTHCHECKS_URL": f"{web.url}/200"}
+    return start("each-minute", CRONTAB_DAILY="* * * * *", TZ="Europe/Berlin", **told)
 
 
 def who(s3: S3Lab) -> dict[str, str]:
@@ -240,7 +254,9 @@ def test_a_job_file(ours: str, engine: DockerClient, s3: S3Lab, tmp_path: Path) 
         container.remove(force=True)
 
 
-def test_the_guides_jobs_run_when_their_turn_comes(each_minute: Scheduled, s3: S3Lab) -> None:
+def test_the_guides_jobs_run_when_their_turn_comes(
+    each_minute: Scheduled, s3: S3Lab, post: MailReceiver, web: PingReceiver
+) -> None:
     # An orphan of somebody's shell, for process 1 to clear away.
     each_minute.run("sh", "-c", "(sleep 0.1 &)")
     assert each_minute.run("permafrost", "healthy") == (0, "")
@@ -255,6 +271,11 @@ def test_the_guides_jobs_run_when_their_turn_comes(each_minute: Scheduled, s3: S
         for kind in ("archive", "manifest", "signature")
     }
     assert list((each_minute.directory / "logs").glob("log-2*-*.log"))
+    # Each job's own result, to whom the guide's compose file names.
+    assert [(one.sender, one.to) for one in post.mails[:2]] == [("user@nobody.com", ["user@nobody.com"])] * 2
+    subjects = [str(one.message["Subject"]) for one in post.mails[:2]]
+    assert subjects == [f"{SERVICE['hostname']}: JOB_{job} OK" for job in ("200 backup", "300 cleanup")]
+    assert [one.path for one in web.requests[:2]] == ["/200/start", "/200"]
     assert set(each_minute.stamps) == {"JOB_200", "JOB_300"}
     _code, states = each_minute.run("sh", "-c", "grep -h ^State /proc/[0-9]*/status")
     assert "zombie" not in states

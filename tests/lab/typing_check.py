@@ -12,13 +12,14 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 PURE = (
     "anomaly", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences", "encryption",
     "errors", "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace",
-    "prices", "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "prices", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.
 PROGRAM = (
-    "call", "child", "cron", "entry", "explain", "flags", "guide", "heartbeat", "jobs", "masking", "options", "outcome",
-    "running", "scheduler", "stamps", "timetable", "words",
+    "apprising", "call", "channels", "child", "cron", "entry", "explain", "flags", "guide", "heartbeat", "jobs",
+    "mailing", "masking", "measuring", "metrics", "options", "outcome", "pings", "reported", "reports", "running",
+    "scheduler", "stamps", "timetable", "tls", "wording", "words",
 )  # fmt: skip
 PROGRAM_DIR = CHECKOUT / "roles" / "duplicity_image" / "files" / "program"
 

@@ -58,6 +58,16 @@ def test_a_dollar_is_not_a_variable_and_a_missing_source_is_not_made() -> None:
     assert all(one["bind"] == {"create_host_path": False} for one in service["volumes"])
 
 
+def test_metrics_have_a_place_of_their_own_that_no_role_makes_private() -> None:
+    params = job_params(name="a", state_dir="/state", reports={"metrics_dir": "/var/lib/node_exporter"})
+    for service in compose.project(Job.from_params(params))["services"].values():
+        (mount,) = (one for one in service["volumes"] if one["target"] == compose.METRICS)
+        assert (mount["source"], mount["read_only"]) == ("/var/lib/node_exporter", False)
+        assert mount["bind"] == {"create_host_path": True}, "a directory that is gone must not stop a backup"
+    assert compose.directories(Job.from_params(params)) == ["/state/a"]
+    assert compose.METRICS not in volumes(project()["services"]["backup"])
+
+
 def test_limits() -> None:
     service = project(limits={"cpus": 1.5, "memory": 512, "pids": 64, "io_weight": 100})["services"]["backup"]
     assert (service["cpus"], service["mem_limit"], service["memswap_limit"]) == (1.5, "512m", "512m")
@@ -67,7 +77,16 @@ def test_limits() -> None:
 
 def test_no_secret_is_in_the_file() -> None:
     secrets = {"access_key": "AKIASECRETSECRET", "secret_key": "very-secret-key"}
-    made = project(credentials=secrets, encryption={"mode": "symmetric", "passphrase": "very-secret-phrase"})
-    assert not [
-        secret for secret in ("AKIASECRETSECRET", "very-secret-key", "very-secret-phrase") if secret in str(made)
-    ]
+    mail = {
+        "host": "mail",
+        "port": 25,
+        "tls": "none",
+        "user": "u",
+        "password": "very-secret-word",
+        "from": "a",
+        "to": ["b"],
+    }
+    reports = {"mail": mail, "healthchecks_url": "https://hc/very-secret", "apprise_urls": ["ntfy://very-secret"]}
+    encryption = {"mode": "symmetric", "passphrase": "very-secret-phrase"}
+    made = project(credentials=secrets, encryption=encryption, reports=reports)
+    assert not [secret for secret in ("AKIASECRETSECRET", "very-secret") if secret in str(made)]

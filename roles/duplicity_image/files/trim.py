@@ -1,6 +1,7 @@
 """Take from the virtual environment what a backup to S3 never uses: data of 400 other services, 40 other back ends.
 
 Of APScheduler the triggers stay: the scheduler is our own.
+Of Apprise go pictures, translations, its command line, and the one service that needs libraries of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 BOTOCORE_SERVICES = {"s3", "sts", "sso", "sso-oidc"}
 BOTO3_SERVICES = {"s3"}
 BACKENDS = {"__init__.py", "localbackend.py", "s3_boto3_backend.py"}
+APPRISE = ("assets", "cli.py", "i18n", "plugins/twitter.py")
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -44,13 +46,16 @@ def main(environment: Path) -> None:
         *packages.glob("botocore/data/*/*/examples-1.json"),
         *packages.glob("**/*.c"),
         *packages.glob("**/*.pyi"),
+        *(packages / "apprise" / name for name in APPRISE),
+        environment / "bin/apprise",
     ]
     for path in [*useless, packages / "boto3/examples", environment / "share", environment / "include"]:
         if path.exists():
             remove(path)
     # One list of authorities for all: the system's, which is kept up to date and may hold a site's own.
-    (packages / "botocore/cacert.pem").unlink()
-    (packages / "botocore/cacert.pem").symlink_to(SYSTEM_AUTHORITIES)
+    for authorities in (packages / "botocore/cacert.pem", packages / "certifi/cacert.pem"):
+        authorities.unlink()
+        authorities.symlink_to(SYSTEM_AUTHORITIES)
     # A name that does not change with Python's version, for the files that are added later.
     (environment / "lib/python3").symlink_to(packages.parent.name)
 

@@ -196,3 +196,20 @@ def test_what_systemd_alone_understands_is_refused(text: str) -> None:
 def test_a_delay_that_is_none_is_refused() -> None:
     with pytest.raises(BadInput, match=r"job\.schedule\.random_delay is 'soon'"):
         jobs.from_job(options(random_delay="soon"), timezone.utc)
+
+
+def test_each_job_is_reported_by_its_own_variables() -> None:
+    what = {"JOB_1_WHAT": "dup /data s3://bucket/a", "JOB_1_WHEN": "daily"}
+    what |= {"JOB_2_WHAT": "dup cleanup s3://bucket/a", "JOB_2_WHEN": "daily weekly"}
+    urls = {f"JOB_{job}_HEALTHCHECKS_URL": f"https://hc/{job}" for job in ("1_DAILY", "1", "2_DAILY", "2")}
+    found = jobs.reports(made(**what), values(**what, **urls))
+    assert {name: one.healthchecks_url for name, one in found.items()} == {
+        "JOB_1": "https://hc/1_DAILY",
+        "JOB_2": "https://hc/2",
+    }
+    with pytest.raises(BadInput, match="EMAIL_TO"):
+        jobs.reports(made(**what), values(**what, EMAIL_FROM="backup@example.com"))
+
+
+def test_a_job_file_is_reported_by_its_own_runs() -> None:
+    assert jobs.reports(jobs.from_job(options(), timezone.utc), values()) == {}

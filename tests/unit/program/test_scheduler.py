@@ -44,6 +44,8 @@ class World:
         self.codes: dict[str, int] = {}
         self.ran: list[str] = []
         self.outcomes: list[Outcome] = []
+        self.begun: list[str] = []
+        self.next_turns: list[datetime] = []
         self.meanwhile: Callable[[Task], None] = lambda _task: None
 
     def execute(self, wanted: Task) -> tuple[int, str]:
@@ -51,8 +53,15 @@ class World:
         self.ran.append(wanted.name)
         return self.codes.get(wanted.name, 0), f"output of {wanted.name}\n"
 
+    def begin(self, wanted: Task) -> None:
+        self.begun.append(wanted.name)
+
+    def end(self, outcome: Outcome, next_turn: datetime) -> None:
+        self.outcomes.append(outcome)
+        self.next_turns.append(next_turn)
+
     def start(self, place: Path) -> Scheduler:
-        return Scheduler(TASKS, "", Stamps([str(place)]), self.outcomes.append)
+        return Scheduler(TASKS, "", Stamps([str(place)]), self)
 
 
 @pytest.fixture
@@ -75,7 +84,8 @@ def test_one_run_each_by_number_with_its_own_outcome(world: World, tmp_path: Pat
     world.codes = {"JOB_400": 50}
     made.run_due()
     made.run_due()
-    assert world.ran == ["JOB_200", "JOB_300", "JOB_400"]
+    assert world.ran == world.begun == ["JOB_200", "JOB_300", "JOB_400"]
+    assert {turn - world.now for turn in world.next_turns} == {HOUR / 2}
     assert [(one.job, one.number, one.verb, one.exit_code) for one in world.outcomes] == [
         ("JOB_200", 200, "backup", 0), ("JOB_300", 300, "cleanup", 0), ("JOB_400", 400, "verify", 50),
     ]  # fmt: skip

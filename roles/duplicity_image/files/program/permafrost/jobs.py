@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import spreading
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
-from permafrost import call, cron, words
+from permafrost import call, channels, cron, words
 from permafrost.timetable import Task
 from permafrost.words import Values, Word
 
@@ -70,6 +70,19 @@ def argv(task: Task, values: Values) -> list[str]:
     """What the image's program is told now. Raises BadInput for a value that is not there any more."""
     given = [words.expand(word, f"{task.name}_WHAT", values) for word in task.words]
     return given if task.number is None else ["guide", *given]
+
+
+def reports(tasks: Sequence[Task], values: Values) -> dict[str, channels.Channels]:
+    """Where the runs of each job of the environment are reported. Raises BadInput."""
+    found = {}
+    for task in tasks:
+        if task.number is not None:
+            period = task.schedule.text.lower()
+            # With several words nobody knows which one a run is for.
+            found[task.name] = channels.of_environment(
+                values.environment, task.number, period if period.isalnum() else ""
+            )
+    return found
 
 
 def archive_dir(task: Task, values: Values) -> str:

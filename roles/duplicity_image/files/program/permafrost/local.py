@@ -35,10 +35,14 @@ _STOP_SECONDS = 30
 
 
 class Local:
-    """Runs one argv after another; the job's lock is held for as long as one runs."""
+    """Runs one argv after another; the job's lock is held for as long as one runs.
+
+    ``shown`` are the last lines of what it showed: those of a backup.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self.shown: deque[str] = deque(maxlen=_OUTPUT_LINES)
 
     def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
         """Run to the end, whatever the exit code is. ``before`` may refuse, make ready, and run short verbs."""
@@ -49,7 +53,7 @@ class Local:
             _link_places(spec)
             _write_secrets(spec)
             started = _now()
-            code, output = _execute(spec)
+            code, output = _execute(spec, self.shown if spec.verb in LASTING else None)
             return self._keep(spec, started, code, output)
 
     def has_run(self, spec: ContainerSpec) -> bool:
@@ -110,8 +114,11 @@ def _write_secrets(spec: ContainerSpec) -> None:
             raise BadInput(f"gpg cannot import job.encryption.secret_keys: {' '.join(output.split())[-300:]}.")
 
 
-def _execute(spec: ContainerSpec) -> tuple[int, str]:
-    """Exit code and the last lines of what it printed. Ended together with this program."""
+def _execute(spec: ContainerSpec, shown: deque[str] | None = None) -> tuple[int, str]:
+    """Exit code and the last lines of what it printed. Ended together with this program.
+
+    With ``shown`` the lines are printed as they come, and added to it.
+    """
     # What leads to this program's own code is not for others.
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment = {**own, **spec.environment}
@@ -128,7 +135,8 @@ def _execute(spec: ContainerSpec) -> tuple[int, str]:
     try:
         for line in process.stdout or ():
             lines.append(line)
-            if spec.verb in LASTING:
+            if shown is not None:
+                shown.append(line)
                 sys.stdout.write(line)
                 sys.stdout.flush()
         return _code(process.wait()), "".join(lines)

@@ -1,49 +1,81 @@
-"""The runs of a timer: a backup, an integrity check. What they find goes to the log and to the job's records."""
+"""The runs of a timer: a backup, an integrity check. What they find goes to log, records and reports of the job."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import integrity
+from ansible_collections.permafrost.backup.plugins.module_utils import compose, integrity
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import back_up
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
-from ansible_collections.permafrost.backup.plugins.module_utils.manifest import collect
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import Chain, collect
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from ansible_collections.permafrost.backup.plugins.module_utils.spreading import next_full
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
 from ansible_collections.permafrost.backup.plugins.module_utils.verifying import check_integrity
+from permafrost import channels, metrics
 from permafrost.local import Local
+from permafrost.masking import hide, secrets_of
+from permafrost.outcome import Outcome
+from permafrost.reports import Reporter
 
 # Compose mounts it; the role duplicity writes it.
 JOB_FILE = Path("/run/secrets/job")
+# The container has a name of its own; the units tell that of the host.
+HOST_VARIABLE = "PERMAFROST_HOST"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that went well, in one line; what is odd about it; and its figures."""
+
+    line: str
+    warnings: list[str]
+    figures: metrics.Figures = field(default_factory=dict)
+
+
+Work = Callable[[Archive, dict[str, Any]], Done]
 
 
 def backup() -> int:
     """Back up, and say in one line what came of it. Raises PermafrostError."""
-    options = job_options()
-    archive = _archive(options)
-    full = options["schedule"]["spread_fulls"] and full_is_due(archive.job, datetime.now(timezone.utc))
-    result = back_up(archive, full=full)
-    _say(result["warnings"])
-    statistics = result["statistics"]
-    print(
-        f"{result['action']}: {statistics.get('new_files', 0)} new, {statistics.get('changed_files', 0)} changed, "
-        f"{statistics.get('deleted_files', 0)} deleted files; {statistics.get('stored_bytes', 0)} bytes stored in "
-        f"{result['elapsed_seconds']:.0f} s"
-    )
-    return 0
+    return _reported("backup", _back_up)
 
 
 def verify() -> int:
     """Compare the bucket with its manifests, and say what was looked at. Raises PermafrostError."""
-    result = check_integrity(_archive(job_options()), frozenset(integrity.DAMAGE))
-    _say(result["warnings"])
-    print(f"whole: {result['set_count']} sets in {result['object_count']} objects")
-    return 0
+    return _reported("verify", _check)
+
+
+def _back_up(archive: Archive, options: dict[str, Any]) -> Done:
+    full = options["schedule"]["spread_fulls"] and full_is_due(archive.job, _now())
+    result = back_up(archive, full=full)
+    statistics = result["statistics"]
+    line = (
+        f"{result['action']}: {statistics.get('new_files', 0)} new, {statistics.get('changed_files', 0)} changed, "
+        f"{statistics.get('deleted_files', 0)} deleted files; {statistics.get('stored_bytes', 0)} bytes stored in "
+        f"{result['elapsed_seconds']:.0f} s"
+    )
+    figures = metrics.of_statistics(statistics)
+    figures["volumes"] = float(result.get("set", {}).get("volumes", 0))
+    return Done(line, result["warnings"], figures)
+
+
+def _check(archive: Archive, options: dict[str, Any]) -> Done:
+    del options
+    result = check_integrity(archive, frozenset(integrity.DAMAGE))
+    return Done(f"whole: {result['set_count']} sets in {result['object_count']} objects", result["warnings"])
 
 
 def full_is_due(job: Job, now: datetime) -> bool:
@@ -51,8 +83,7 @@ def full_is_due(job: Job, now: datetime) -> bool:
 
     The archive directory tells of the last full; where it is lost, so is the point, until the next full.
     """
-    here, period = Path(job.archive), interval(job.full_if_older_than)
-    chains = collect([path.name for path in here.iterdir()], job.file_prefixes).chains if here.is_dir() else []
+    period, chains = interval(job.full_if_older_than), _chains(job)
     return bool(chains and period) and next_full(job.url, period, chains[-1].start) <= now
 
 
@@ -65,11 +96,70 @@ def job_options() -> dict[str, Any]:
     return found
 
 
-def _say(warnings: list[str]) -> None:
-    for text in warnings:
-        print(f"warning: {text}")
+def _chains(job: Job) -> list[Chain]:
+    """Those that the archive directory knows of."""
+    here = Path(job.archive)
+    return collect([path.name for path in here.iterdir()], job.file_prefixes).chains if here.is_dir() else []
 
 
-def _archive(options: dict[str, Any]) -> Archive:
+def _reported(verb: str, work: Work) -> int:
+    """Do the work, and report how it ended, whatever it was that ended it."""
+    options = job_options()
     job = Job.from_params(options)
-    return Archive(job, runner=Local(job), source=job.source_in_container)
+    local = Local(job)
+    reporter = _reporter(job, verb, options)
+    started = _now()
+    try:
+        reporter.begin()
+        done = work(Archive(job, runner=local, source=job.source_in_container), options)
+        for text in done.warnings:
+            print(f"warning: {text}")
+        print(done.line, flush=True)
+    except BaseException as error:
+        outcome = _outcome(job, verb, started, _exit_code(error), local.shown)
+        reporter.end(outcome, _said(error), _last_full(job, verb), hurry=isinstance(error, Interrupted))
+        raise
+    headline = "\n".join([done.line, *(f"warning: {text}" for text in done.warnings)])
+    known = {**done.figures, **_last_full(job, verb)}
+    reporter.end(_outcome(job, verb, started, 0, local.shown), headline, known)
+    return 0
+
+
+def _reporter(job: Job, verb: str, options: dict[str, Any]) -> Reporter:
+    secrets = tuple(secrets_of(options, JOB_OPTIONS))
+    found = channels.of_job(job.reports, verb)
+    if found.metrics_dir:
+        found = replace(found, metrics_dir=compose.METRICS)
+    hostname = os.environ.get(HOST_VARIABLE) or socket.gethostname()
+    return Reporter(found, hostname, lambda text: hide(text, secrets), f"{job.state_dir}/metrics.json")
+
+
+def _outcome(job: Job, verb: str, started: datetime, exit_code: int, shown: deque[str]) -> Outcome:
+    return Outcome(job.name, verb, exit_code, started, _now(), "".join(shown), None)
+
+
+def _exit_code(error: BaseException) -> int:
+    """duplicity's own where it ran and failed; 1 for what failed before or after."""
+    if isinstance(error, PermafrostError):
+        return error.facts.get("exit_code") or 1
+    if isinstance(error, Interrupted):
+        return 128 + signal.Signals[str(error)]
+    return 1
+
+
+def _said(error: BaseException) -> str:
+    """What happened, what it means and what to do next, each on a line of its own."""
+    if isinstance(error, PermafrostError):
+        return f"{error.what}\n{error.meaning}\nNext: {error.next_step}"
+    if isinstance(error, Interrupted):
+        return f"Ended by {error}."
+    return f"{type(error).__name__}: {error}"
+
+
+def _last_full(job: Job, verb: str) -> metrics.Figures:
+    chains = _chains(job) if verb == "backup" else []
+    return {"last_full_timestamp_seconds": chains[-1].start.timestamp()} if chains else {}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
@@ -15,6 +15,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from permafrost import call, guide, heartbeat, jobs, running, runs, timetable
 from permafrost.masking import mask
 from permafrost.outcome import Outcome
+from permafrost.reported import Told
 from permafrost.stamps import Stamps
 from permafrost.timetable import Stamp, Task
 
@@ -25,11 +26,21 @@ _KILLED = 137
 _LOCAL_TIME = Path("/etc/localtime")
 
 
-class Scheduler:
-    """Runs jobs when their turn comes, and hands each outcome to ``report``."""
+class Listener(Protocol):
+    """Who hears of the runs."""
 
-    def __init__(self, tasks: list[Task], name: str, stamps: Stamps, report: Callable[[Outcome], None]) -> None:
-        self._tasks, self._name, self._report = tasks, name, report
+    def begin(self, task: Task) -> None:
+        """A run of this job begins."""
+
+    def end(self, outcome: Outcome, next_turn: datetime) -> None:
+        """A run ended, or did not even begin."""
+
+
+class Scheduler:
+    """Runs jobs when their turn comes, and tells ``listener`` of each run."""
+
+    def __init__(self, tasks: list[Task], name: str, stamps: Stamps, listener: Listener) -> None:
+        self._tasks, self._name, self._listener = tasks, name, listener
         self._file = stamps
         self._stamps = timetable.known(tasks, stamps.read(), _now())
         self._keep()
@@ -69,6 +80,7 @@ class Scheduler:
         say(f"{task.name}: {task.verb} begins; its turn came at {_shown(timetable.turn(task, self._stamps))}")
         self._remember(task, timetable.begun(before))
         try:
+            self._listener.begin(task)
             code, output = _execute(task)
         except Interrupted:
             # Told to stop, not failed: it is begun again at the next start, and duplicity resumes it.
@@ -79,17 +91,16 @@ class Scheduler:
     def _finish(self, task: Task, started: datetime, code: int, output: str) -> None:
         """The one place where a run that ended becomes an outcome."""
         self._remember(task, Stamp(started, code))
-        self._report(
-            Outcome(
-                job=task.name if task.number is not None else self._name,
-                verb=task.verb,
-                exit_code=code,
-                started=started,
-                finished=_now(),
-                output=output,
-                number=task.number,
-            )
+        outcome = Outcome(
+            job=task.name if task.number is not None else self._name,
+            verb=task.verb,
+            exit_code=code,
+            started=started,
+            finished=_now(),
+            output=output,
+            number=task.number,
         )
+        self._listener.end(outcome, timetable.turn(task, self._stamps))
 
     def _remember(self, task: Task, stamp: Stamp) -> None:
         self._stamps[task.name] = stamp
@@ -122,13 +133,6 @@ def say(text: str) -> None:
     _show(f"scheduler: {text}\n")
 
 
-def tell(outcome: Outcome) -> None:
-    """The one line that the log has of each run."""
-    seconds = (outcome.finished - outcome.started).total_seconds()
-    how = f"failed with exit code {outcome.exit_code}" if outcome.exit_code else "ended well"
-    say(f"{outcome.job}: {outcome.verb} {how} after {seconds:.0f} s")
-
-
 def _make() -> Scheduler:
     """All of it is checked before anything runs. Raises BadInput."""
     zone, values = _zone(os.environ.get("TZ", "")), guide.surroundings()
@@ -149,7 +153,7 @@ def _make() -> Scheduler:
     stamps = Stamps(places)
     if stamps.file is None:
         say(f"none of {', '.join(places)} can be written: what this container misses while it is down is not caught up")
-    return Scheduler(tasks, name, stamps, tell)
+    return Scheduler(tasks, name, stamps, Told(say, jobs.reports(tasks, values)))
 
 
 def _execute(task: Task) -> tuple[int, str]:
