@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.permafrost.backup.plugins.module_utils.reporting import PINGS
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import CONNECTION, JOB_OPTIONS
 from ansible_collections.permafrost.backup.plugins.modules import glacier_restore
 from guard.sources import MODULES, PREFIX
@@ -94,7 +95,9 @@ FILLED = {
     },
     "hooks": {"before": [], "after": []},
 }  # fmt: skip
-SECRETS = {"passphrase", "secret_keys", "secret_key", "session_token"}
+SECRETS = {
+    "passphrase", "secret_keys", "secret_key", "session_token", "password", "apprise_urls", *PINGS,
+}  # fmt: skip
 # Names that Ansible takes for those of secrets, unless the spec says that they are none.
 SOUNDS_SECRET = re.compile(r"key|pass|secret|token")
 

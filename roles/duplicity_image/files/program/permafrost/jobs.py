@@ -77,11 +77,9 @@ def reports(tasks: Sequence[Task], values: Values) -> dict[str, channels.Channel
     found = {}
     for task in tasks:
         if task.number is not None:
-            period = task.schedule.text.lower()
             # With several words nobody knows which one a run is for.
-            found[task.name] = channels.of_environment(
-                values.environment, task.number, period if period.isalnum() else ""
-            )
+            period = task.schedule.text.lower() if task.schedule.text.isalnum() else ""
+            found[task.name] = channels.of_environment(values.environment, task.number, period)
     return found
 
 
