@@ -214,6 +214,22 @@ def test_a_signal_ends_a_backup_at_once_and_the_next_start_goes_on(start: Start,
     assert any("manifest" in key for key in keys(s3, "cut"))
 
 
+def test_a_run_that_ends_its_container_twice_is_given_up(start: Start, s3: S3Lab) -> None:
+    with slow_uploads(s3):
+        killed = start("killed", missed=("JOB_200", "JOB_300"))
+        for turn in (1, 2):
+            deadline = time.monotonic() + 20
+            while killed.shown.count("Uploading ") < turn:
+                assert time.monotonic() < deadline, killed.shown
+                time.sleep(0.1)
+            killed.container.kill()
+            killed.container.wait()
+            killed.container.start()
+        shown = killed.wait("JOB_200: given up until its next turn", "JOB_300: left out")
+    assert shown.count("JOB_200: backup begins") == 2
+    assert "JOB_200: backup failed with exit code 137" in shown
+
+
 def test_a_failed_backup_holds_its_cleanup_back(start: Start, s3: S3Lab) -> None:
     failed = start("failed", missed=("JOB_200", "JOB_300"), JOB_200_WHAT="dup /nowhere $DST")
     shown = failed.wait("JOB_300: left out")

@@ -309,3 +309,21 @@ def test_a_signal_ends_the_child(shell: Callable[[str], tuple[int, str]], tmp_pa
         teller.join()
         signal.signal(signal.SIGUSR1, before)
     assert (tmp_path / "told").read_text() == "told\n"
+
+
+def test_each_run_has_a_temporary_directory_of_its_own(shell: Callable[[str], tuple[int, str]]) -> None:
+    places = [shell("touch $TMPDIR/volume; echo $TMPDIR; exit 1")[1].strip() for _ in range(2)]
+    assert places[0] != places[1]
+    assert not any(Path(place).exists() for place in places)
+
+
+def test_what_cannot_be_started_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_PROGRAM", ("/no/such/program",))
+    assert scheduler._execute(TASKS[1]) == (1, "It cannot be started: No such file or directory.\n")
+
+
+def test_a_value_that_is_gone_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DST", "$GONE")
+    code, output = scheduler._execute(TASKS[1])
+    assert code == 23
+    assert output.startswith("DST holds $GONE, which is not set.")

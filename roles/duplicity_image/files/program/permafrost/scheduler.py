@@ -23,6 +23,7 @@ from permafrost.timetable import Stamp, Task
 _STATE_DIR = "/var/lib/permafrost-scheduler"
 # What a shell tells of SIGKILL, which is what ends a container that takes too much.
 _KILLED = 137
+_NOT_STARTED = 1
 _LOCAL_TIME = Path("/etc/localtime")
 
 
@@ -159,9 +160,11 @@ def _make() -> Scheduler:
 def _execute(task: Task) -> tuple[int, str]:
     try:
         given = jobs.argv(task, call.prepare(guide.surroundings()))
+        return running.run(given, _show, heartbeat.beat)
     except BadInput as error:
         return guide.REFUSED, _show(f"{error.what} {error.meaning}\n")
-    return running.run(given, _show, heartbeat.beat)
+    except OSError as error:  # no memory, no temporary directory: it may be better at the next turn
+        return _NOT_STARTED, _show(f"It cannot be started: {error.strerror}.\n")
 
 
 def _show(text: str) -> str:
