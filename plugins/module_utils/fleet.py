@@ -219,12 +219,13 @@ def _overdue(row: Facts, promise: Facts) -> list[Facts]:
         return [_problem("never", BROKEN, "No backup of this job is known.", step)]
     found = []
     if row["last_success_age_seconds"] > row["max_age_seconds"]:
-        text = f"The last success was {row['last_success']}, and the schedule promises one more often."
+        limit_hours = round(row["max_age_seconds"] / 3600)
+        text = f"The last success was at {row['last_success']}, and none may be older than {limit_hours} hours."
         found.append(_problem("stale", BROKEN, text, step))
-    limit = row["full_max_age_seconds"]
+    full_limit = row["full_max_age_seconds"]
     if row["last_full_age_seconds"] is None:
         found.append(_problem("no_full", BROKEN, "The bucket holds no complete chain.", "Run duplicity_backup."))
-    elif limit is not None and row["last_full_age_seconds"] > limit:
+    elif full_limit is not None and row["last_full_age_seconds"] > full_limit:
         text = f"The last full is of {row['last_full']}, and full_if_older_than is {row['full_if_older_than']}."
         found.append(_problem("full_too_old", BROKEN, text, "Run duplicity_backup with full: true."))
     return found

@@ -112,9 +112,9 @@ def _cells(row: Facts) -> list[Facts]:
     ]
 
 
-def _cell(name: str, text: str = "", sort: float | None = None, note: str = "", **more: Any) -> Facts:
+def _cell(name: str, text: str = "", sort: float | None = None, *notes: str) -> Facts:
     """``sort`` is what the column is sorted by; without one the row goes last."""
-    return {"name": name, "text": text, "note": note, "sort": "" if sort is None else f"{sort:.0f}", "fill": "", **more}
+    return {"name": name, "text": text, "notes": notes, "sort": "" if sort is None else f"{sort:.0f}", "fill": ""}
 
 
 def _aged(name: str, time: str | None, age: int | None, never: str) -> Facts:
@@ -138,13 +138,13 @@ def _chains(row: Facts) -> Facts:
     sets = row["newest_chain_sets"]
     parts = [f"newest {sets} {'set' if sets == 1 else 'sets'}"] if sets else []
     parts += [f"{len(row['interrupted'])} interrupted"] if row["interrupted"] else []
-    return _cell("chains", str(row["chain_count"]), row["chain_count"], ", ".join(parts))
+    return _cell("chains", str(row["chain_count"]), row["chain_count"], *parts)
 
 
 def _size(row: Facts) -> Facts:
     total = sum(row["size_bytes"].values())
     by_size = sorted(row["size_bytes"].items(), key=lambda item: -item[1])
-    return _cell("size", bytes_text(total), total, ", ".join(f"{name} {bytes_text(size)}" for name, size in by_size))
+    return _cell("size", bytes_text(total), total, *(f"{name} {bytes_text(size)}" for name, size in by_size))
 
 
 def _counted(name: str, count: int | None) -> Facts:

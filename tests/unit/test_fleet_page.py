@@ -43,15 +43,15 @@ def test_spans(seconds: float, text: str) -> None:
 
 def test_cells() -> None:
     found = cells({})
-    shown = {name: (cell["text"], cell["note"]) for name, cell in found.items()}
+    shown = {name: (cell["text"], *cell["notes"]) for name, cell in found.items()}
     assert shown == {
         "success": ("10 h", "2026-11-25 02:24"),
         "full": ("10 d of 4W", "2026-11-15 12:00"),
         "chains": ("2", "newest 2 sets"),
-        "size": ("24.0 GiB", "DEEP_ARCHIVE 24.0 GiB, STANDARD 3.9 KiB"),
-        "missing": ("0", ""),
-        "unreadable": ("0", ""),
-        "drill": ("never proven", ""),
+        "size": ("24.0 GiB", "DEEP_ARCHIVE 24.0 GiB", "STANDARD 3.9 KiB"),
+        "missing": ("0",),
+        "unreadable": ("0",),
+        "drill": ("never proven",),
     }
     assert found["full"]["fill"] == "36"
     assert found["success"]["sort"] == "34560"
