@@ -238,7 +238,7 @@ def _damage(row: Facts, found: Facts) -> list[Facts]:
         newest = chain["start"] == row["last_full"]
         named = f"chain of {chain['start']}"
         if chain["missing_count"]:
-            text = f"The bucket lacks {chain['missing_count']} volumes or signatures of the {named}."
+            text = f"The bucket lacks volumes or signatures of the {named}, {chain['missing_count']} in all."
             step = "Restore older versions of the objects, or make a new full."
             problems.append(_problem("missing_volumes", BROKEN, text, step))
         if chain["unreadable"]:
@@ -249,7 +249,7 @@ def _damage(row: Facts, found: Facts) -> list[Facts]:
         text = f"An interrupted set of {', '.join(found['interrupted'][-3:])} lies in the bucket."
         problems.append(_problem("interrupted", NOTICE, text, "The next backup resumes or replaces it."))
     if found["orphaned_count"]:
-        text = f"{found['orphaned_count']} incrementals lie in the bucket without the set that they build on."
+        text = f"Incrementals lie in the bucket without the set that they build on, {found['orphaned_count']} in all."
         step = "permafrost.backup.cleanup with orphans=true takes them away."
         problems.append(_problem("orphaned", NOTICE, text, step))
     return problems
@@ -261,7 +261,7 @@ def _runs(row: Facts, found: Facts, promise: Facts) -> list[Facts]:
     last = found["last_run"] or {}
     if row["unreadable_count"]:
         level = BROKEN if promise["on_unreadable"] == "fail" else NOTICE
-        text = f"The last run could not read {row['unreadable_count']} files or directories of the source."
+        text = f"The last run could not read {row['unreadable_count']} of the source's files and directories."
         problems.append(_problem("unreadable", level, text, "Make them readable or leave them out by job.selection."))
     elif last.get("cause"):
         text = f"The last run, of {last['started']}, failed: {last['cause']}."
