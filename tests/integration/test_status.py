@@ -96,5 +96,8 @@ def test_a_report_of_good_and_bad_jobs(playbook: RunPlaybook, job: Job, s3: S3La
         assert secret not in page
         assert secret not in (report / "status.json").read_text()
 
-    assert run("status").code == 2
+    imported = [{"name": "From elsewhere", "ansible.builtin.import_playbook": "permafrost.backup.status"}]
+    again = playbook(yaml.safe_dump(imported), inventory=hosts, report_dir=str(report))
+    assert again.code == 2
+    assert [task.status for task in again.tasks if task.name == "Write the page"] == ["ok"]
     assert without_times(report) == before

@@ -16,7 +16,7 @@ from lab.places import CHECKOUT
 from unit import fleets
 from unit.fleets import GIB, NOW, backup_set, chain, look, record, run
 
-TEMPLATE = CHECKOUT / "playbooks" / "templates" / "status.html.j2"
+TEMPLATE = CHECKOUT / "playbooks" / "tasks" / "templates" / "status.html.j2"
 # A name that would become markup, were it not escaped.
 SHARP = "<img src=x onerror=alert(1)>"
 JOBS = 500

@@ -12,7 +12,7 @@ from lab.places import CHECKOUT
 from unit import fleets
 from unit.fleets import GIB, NOW, look, record, run
 
-TEMPLATE = CHECKOUT / "playbooks" / "templates" / "status.html.j2"
+TEMPLATE = CHECKOUT / "playbooks" / "tasks" / "templates" / "status.html.j2"
 
 
 def page(*looks: dict[str, Any]) -> dict[str, Any]:
