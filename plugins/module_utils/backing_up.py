@@ -72,6 +72,7 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
     record = {
         **_record(finished, None),
         "source_files": run.statistics.get("source_files"),
+        "unreadable_count": run.unreadable_count,
         "sign_key": job.encryption.sign_key,
     }
     _with_diff(result)
@@ -295,4 +296,5 @@ def _failed(error: PermafrostError, begun: datetime) -> dict[str, Any]:
         "finished": to_w3(now),
         "exit_code": error.facts.get("exit_code"),
         "cause": error.cause,
+        "unreadable_count": error.result.get("unreadable_count"),
     }

@@ -51,6 +51,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     RunVanished,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, Limits
+from ansible_collections.permafrost.backup.plugins.module_utils.times import from_engine
 
 LASTING = ("backup", "restore", "verify")
 # Once duplicity gets SIGTERM through the init it ends at once; the rest is for a slow disk.
@@ -358,7 +359,7 @@ class Engine:
             result = host.kept_result(self._job, spec.verb, current.container)
         if result is None:
             raise RunVanished(f"The container {spec.name} was removed while the task waited for it.")
-        started, finished = _time(result["StartedAt"]), _time(result["FinishedAt"])
+        started, finished = from_engine(result["StartedAt"]), from_engine(result["FinishedAt"])
         return Finished(
             exit_code=result["ExitCode"],
             output=result["output"],
@@ -438,7 +439,7 @@ def _ended_well(found: dict[str, Any]) -> bool:
     return bool(
         state["Status"] == "exited"
         and state["ExitCode"] == 0
-        and datetime.now(timezone.utc) - _time(state["FinishedAt"]) < _COLLECT_WITHIN
+        and datetime.now(timezone.utc) - from_engine(state["FinishedAt"]) < _COLLECT_WITHIN
     )
 
 
@@ -455,9 +456,3 @@ def _previous(state: dict[str, Any]) -> dict[str, Any] | None:
 
 def _second(text: str) -> str:
     return text[:19] + "Z"
-
-
-def _time(text: str) -> datetime:
-    """The engine's time, which is in UTC and has up to nine digits of a second."""
-    whole, _dot, digits = text.rstrip("Z").partition(".")
-    return datetime.strptime(f"{whole}.{digits[:6] or 0}", "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)

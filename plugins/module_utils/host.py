@@ -23,6 +23,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
+from ansible_collections.permafrost.backup.plugins.module_utils import log
 from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE, SECRET_HOMES
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
@@ -34,7 +35,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     TemporarySpace,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
-from ansible_collections.permafrost.backup.plugins.module_utils.times import to_stamp
+from ansible_collections.permafrost.backup.plugins.module_utils.times import from_engine, to_stamp, to_w3
 
 # The lock is held while a task looks, checks and starts, and during short runs (a plan, a listing).
 _LOCK_SECONDS = 60.0
@@ -44,6 +45,10 @@ _RESULT = "result.json"
 _LEAST_FREE = 1 << 20
 # Who holds the lock of which job: a state directory and a thread, for the progress file is written by one of its own.
 _held: set[tuple[str, int]] = set()
+HISTORY = "history"
+_HISTORY_RUNS = 400
+# duplicity's statistics are the last that it logs.
+_LOG_TAIL = 65536
 
 
 @contextmanager
@@ -183,8 +188,8 @@ def refuse_foreign(job: Job) -> None:
 def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], logs: int | None) -> None:
     """Put the run directory away with what became of the run, for all tasks that wait for it. Call under the lock.
 
-    The last ``logs`` run directories of the verb stay, and their logs under names that people find. Without a number
-    the verb only reads: its last run directory stays, and no named log.
+    The last ``logs`` run directories of the verb stay, and their logs under names that people find; the run is noted in
+    the history. Without a number the verb only reads: its last run directory stays, and no named log.
     """
     kept = _kept(job, verb, container)
     if kept.exists():
@@ -193,12 +198,45 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
     make_private(str(current))
     with _room(current):
         (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
+        if logs is not None:
+            _remember(job, verb, result)
         current.rename(kept)
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
     for old in by_age[: -(logs or 1)]:
         shutil.rmtree(old, ignore_errors=True)
     if logs is not None:
         _name_log(job, verb, kept, result["StartedAt"], logs)
+
+
+def _remember(job: Job, verb: str, result: dict[str, Any]) -> None:
+    """Add the run to the history. A task that was killed just after has added it already."""
+    started, finished = from_engine(result["StartedAt"]), from_engine(result["FinishedAt"])
+    run = {
+        "time": to_w3(started),
+        "verb": verb,
+        "exit_code": result["ExitCode"],
+        "elapsed_seconds": round((finished - started).total_seconds(), 1),
+        "stored_bytes": _stored_bytes(Path(run_dir(job, verb), LOG_FILE)) if verb == "backup" else None,
+    }
+    before = [one for one in history(job) if (one["time"], one["verb"]) != (run["time"], verb)]
+    write_record(job, HISTORY, {"runs": [*before, run][-_HISTORY_RUNS:]})
+
+
+def _stored_bytes(path: Path) -> int | None:
+    """What a backup stored, by the end of its log; None for one that did not come so far."""
+    try:
+        with path.open("rb") as handle:
+            handle.seek(max(0, path.stat().st_size - _LOG_TAIL))
+            lines = handle.read().decode("utf-8", "surrogateescape").split("\n")
+    except FileNotFoundError:
+        return None
+    return log.summarize(log.parse(lines)).statistics.get("stored_bytes")
+
+
+def history(job: Job) -> list[dict[str, Any]]:
+    """The last runs of backups, restores and verifies on this host, oldest first."""
+    runs: list[dict[str, Any]] = (read_record(job, HISTORY) or {}).get("runs", [])
+    return runs
 
 
 def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:

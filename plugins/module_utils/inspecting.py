@@ -36,6 +36,8 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "object_count": len(listing),
         "last_run": host.read_record(job, "last_run"),
         "last_success": host.read_record(job, "last_success"),
+        "last_drill": host.read_record(job, "last_drill"),
+        "history": host.history(job),
     }
     result.update(_ages(found, result["last_success"], now))
     if params["files"]:

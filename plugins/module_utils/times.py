@@ -72,6 +72,12 @@ def to_stamp(time: datetime) -> str:
     return time.astimezone(timezone.utc).strftime(_STAMP)
 
 
+def from_engine(text: str) -> datetime:
+    """The time of an engine or of ``isoformat``, which is in UTC and has up to nine digits of a second."""
+    whole, _dot, digits = text.replace("+00:00", "").rstrip("Z").partition(".")
+    return datetime.strptime(f"{whole}.{digits[:6] or 0}", "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)
+
+
 def to_w3(time: datetime) -> str:
     """``2026-11-01T00:00:00Z``: how results print a time and how duplicity is given one."""
     return time.astimezone(timezone.utc).strftime(_W3)

@@ -131,10 +131,15 @@ object_count:
   type: int
   sample: 14
 last_run:
-  description: Times, exit code and cause of failure of the last backup that this host knows of.
+  description: Times, exit code, cause of failure and unreadable files of the last backup that this host knows of.
   returned: success
   type: dict
-  sample: {started: "2026-11-01T02:00:00Z", finished: "2026-11-01T02:01:00Z", exit_code: 0, cause: null}
+  sample:
+    started: "2026-11-01T02:00:00Z"
+    finished: "2026-11-01T02:01:00Z"
+    exit_code: 0
+    cause: null
+    unreadable_count: 0
 last_success:
   description: The same of the last backup that counts as a success, how many files it had, and who signed it.
   returned: success
@@ -145,7 +150,26 @@ last_success:
     exit_code: 0
     cause: null
     source_files: 1200
+    unreadable_count: 0
     sign_key: null
+last_drill:
+  description: What the last restore drill on this host found; null as long as there was none.
+  returned: success
+  type: dict
+  sample: {started: "2026-11-01T04:00:00Z", finished: "2026-11-01T04:10:00Z", cause: null}
+history:
+  description:
+    - The last 400 runs of backups, restores and verifies on this host that ended, by modules and timers, oldest first.
+    - C(stored_bytes) is V(null) for all but backups that came to their end.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - time: "2026-11-01T02:00:00Z"
+      verb: backup
+      exit_code: 0
+      elapsed_seconds: 58.4
+      stored_bytes: 12884901888
 last_full_age_seconds:
   description: Age of the newest complete full; null when there is none.
   returned: success

@@ -1,4 +1,4 @@
-"""filter/jobs.py: the job as templates get it.
+"""filter/jobs.py: the job as templates get it; filter/status.py: the state of a fleet.
 
 Not among the unit tests: in a process that has loaded what belongs to the controller, AnsibleModule takes itself for a
 part of it and hands its warnings elsewhere.
@@ -7,13 +7,15 @@ part of it and hands its warnings elsewhere.
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.permafrost.backup.plugins.filter import jobs
+from ansible_collections.permafrost.backup.plugins.filter import jobs, status
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from unit.fleets import look, record
 
 PLAIN: dict[str, Any] = {
     "name": "web01",
@@ -70,3 +72,22 @@ def test_the_job_file_is_the_job() -> None:
 
 def test_directories_are_named() -> None:
     assert jobs.named_directories([jobs.checked_job(PLAIN)]) == [("web01", "/var/lib/permafrost/web01")]
+
+
+def test_a_fleet_from_looks_to_its_page() -> None:
+    now = datetime.now(timezone.utc)
+    fresh = look(last_success={**record(0), "finished": f"{now:%Y-%m-%dT%H:%M:%SZ}"}, chains=[])
+    filters = status.FilterModule().filters()
+    seen = filters["looks"]([{**PLAIN, "name": "web01-data"}], [fresh], None)
+    fleet = filters["fleet_status"]({"web01": seen, "web02": None, "web03": []})
+    assert [(row["host"], row["verdict"]) for row in fleet["rows"]] == [("web01", "broken"), ("web02", "broken")]
+    assert 0 <= fleet["rows"][0]["last_success_age_seconds"] < 60
+    page = filters["fleet_page"](fleet)
+    assert (page["jobs"], page["hosts"], page["hosts_without_jobs"]) == (1, 3, ["web03"])
+    assert json.loads(json.dumps(fleet)) == fleet
+
+
+def test_a_wrong_max_age_is_named() -> None:
+    seen = status.looks([PLAIN], [look("web01")], "soon")
+    with pytest.raises(AnsibleFilterError, match=r"max_age: 'soon' is not an interval"):
+        status.fleet_status({"web01": seen})

@@ -19,9 +19,10 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
-    "anomaly", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences", "encryption",
-    "errors", "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace",
-    "prices", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "anomaly", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences",
+    "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs", "integrity", "job",
+    "log", "manifest", "openpgp", "pace", "prices", "reporting", "retention", "retrieval", "schema", "selection",
+    "spreading", "times",
 )  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from lab.s3.client_api import S3Lab
 
 
 def shown(run: play.Run) -> Any:
-    """What the last debug task of a playbook shows."""
+    """What the last task named Show … of a playbook shows."""
     assert run.code == 0, run.output
-    result = [task.result for task in run.tasks if task.action.endswith("debug")][-1]
+    result = [task.result for task in run.tasks if task.name.startswith("Show")][-1]
     return [one["msg"] for one in result["results"]] if "results" in result else result.get("msg", result)
 
 
@@ -42,7 +42,7 @@ def test_from_a_backup_to_the_data(playbook: RunPlaybook, job: Job, source: Path
     (source / "smallfiles" / "new.txt").write_text("new\n")
     assert run("backup").result("duplicity_backup")["action"] == "incremental"
 
-    (state,) = shown(run("status"))
+    (state,) = shown(run("status", report_dir=str(tmp_path / "report")))
     assert [one["kind"] for one in state["chains"][0]["sets"]] == ["full", "incremental"]
     assert state["interrupted"] == []
 

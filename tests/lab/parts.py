@@ -25,6 +25,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "sanity": [("python", "-m", "lab.sanity")],
     "guard": [(*PYTEST, "tests/guard")],
     "unit": [(*PYTEST, "tests/unit"), (*PYTEST, "tests/controller")],
+    "page": [(*PYTEST, "tests/page")],
     "lab": [(*PYTEST, "tests/lab_s3")],
     "image": [(*PYTEST, "tests/image")],
     "integration": [(*PYTEST, *AT_ONCE, "tests/integration")],

@@ -39,6 +39,7 @@ def test_an_incremental(world: World) -> None:
     assert result["diff"]["after"]["deleted_files"] == 1
     assert result["diff"]["before"] == {}
     assert record(world, "last_run") == record(world, "last_success")
+    assert record(world, "last_run")["unreadable_count"] == 0
 
 
 def test_nothing_changed(world: World) -> None:
@@ -100,6 +101,7 @@ def test_unreadable_files_fail_the_task_and_are_named(world: World) -> None:
     assert result["error"]["unreadable_count"] == result["unreadable_count"] == 3
     assert [name.rpartition("/")[2] for name in result["unreadable"]] == ["locked", "secret", "secret-\\xe9"]
     assert record(world, "last_run")["cause"] == "source_unreadable"
+    assert record(world, "last_run")["unreadable_count"] == 3
     assert not Path(world.directory, "state", "web01-data", "last_success.json").exists()
 
 
@@ -110,6 +112,7 @@ def test_unreadable_files_may_be_accepted(world: World) -> None:
     assert "failed" not in result
     assert result["unreadable_count"] == 3
     assert record(world, "last_success")["cause"] is None
+    assert record(world, "last_run")["unreadable_count"] == 3
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,17 @@ def test_ages(world: World) -> None:
     assert look(world)["last_full_age_seconds"] is None
 
 
+def test_history_and_drill(world: World) -> None:
+    result = look(world)
+    assert (result["history"], result["last_drill"]) == ([], None)
+    state = Path(world.directory, "state", "web01-data")
+    (state / "history.json").write_text(json.dumps({"runs": [{"verb": "backup"}]}))
+    (state / "last_drill.json").write_text(json.dumps({"finished": "2026-11-01T02:00:00Z"}))
+    result = look(world)
+    assert result["history"] == [{"verb": "backup"}]
+    assert result["last_drill"] == {"finished": "2026-11-01T02:00:00Z"}
+
+
 def test_times(world: World) -> None:
     assert look(world, files=True, time="1990-01-01")["error"]["cause"] == "before_first_backup"
     assert look(world, time="yesterday")["error"]["cause"] == "bad_time"
