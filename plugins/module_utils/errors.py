@@ -442,6 +442,4 @@ class NothingToThaw(PermafrostError):
 class NoOfferFits(PermafrostError):
     cause = "no_offer_fits"
     meaning = "No retrieval tier keeps what max_cost, ready_by and tier ask for. Nothing was requested."
-    next_step = (
-        "Raise max_cost, give more time with ready_by, or leave tier out: the message says what each would need."
-    )
+    next_step = "Raise max_cost, give more time with ready_by, or leave tier out; the message has what each would need."

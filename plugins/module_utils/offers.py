@@ -53,8 +53,8 @@ class Terms:
 class Offer:
     """A restore with one tier. ``tier`` is None where nothing has to be requested.
 
-    ``requested_hours`` is the upper bound of what this offer requests, ``ready_hours`` that of all: S3 does not tell the
-    tier of a running thaw, so one counts as the slowest.
+    ``requested_hours`` is the upper bound of what this offer requests, ``ready_hours`` that of all: S3 does not tell
+    the tier of a running thaw, so one counts as the slowest.
     """
 
     tier: str | None
@@ -129,8 +129,8 @@ def plan_of(data: Mapping[str, Any]) -> Plan:
 def quote(plan: Plan, table: Prices, terms: Terms, now: datetime) -> list[Offer]:
     """An offer for each tier that can work, the cheapest first; one without a tier where it would request nothing."""
     found: dict[str | None, Offer] = {}
+    days = terms.days or _enough_days(plan, terms)
     for tier in glacier.TIERS:
-        days = terms.days or _enough_days(plan, tier, terms)
         try:
             work = retrieval.work_of(plan, Wish(tier, days, terms.upgrade, terms.extend), now)
         except TierUnavailable:
@@ -145,18 +145,15 @@ def restore_seconds(plan: Plan, rate: float) -> float:
     return estimate.size_bytes(plan) / (rate * estimate.MB)
 
 
-def _enough_days(plan: Plan, tier: str, terms: Terms) -> int:
-    """Whole days that outlast the thaw of all volumes and the restore, by what the plan needs and not by its states.
+def _enough_days(plan: Plan, terms: Terms) -> int:
+    """Whole days that outlast the slowest thaw and the restore.
 
-    So the same number comes out when a killed thaw is taken up again, as an upgrade wants it.
+    Neither states nor tiers count, so that a thaw which is taken up again or made faster has the days of the first
+    request: S3 wants it so.
     """
-    hours = max((_tier_hours(one, tier) for one in plan.volumes), default=0.0)
+    hours = max((max(glacier.TIER_HOURS.get(one.storage_class or "", {"": 0.0}).values()) for one in plan.volumes),
+                default=0.0)  # fmt: skip
     return math.ceil((hours + restore_seconds(plan, terms.rate) / 3600) / 24) + _SPARE_DAYS
-
-
-def _tier_hours(one: PlannedObject, tier: str) -> float:
-    hours = glacier.TIER_HOURS.get(one.storage_class or "", {})
-    return hours.get(_sure_tier(one, tier), max(hours.values(), default=0.0))
 
 
 def _sure_tier(one: PlannedObject, tier: str) -> str:
@@ -264,13 +261,13 @@ def _shown(limits: Limits) -> str:
 
 # --- for people -----------------------------------------------------------------------------------------------------
 
-_COLUMNS = ("tier", "thawed by", "thaw", "copies", "a day", "reading", "egress", "total USD")
-
 
 def table_of(offers: list[Offer], chosen: Offer | None, now: datetime) -> list[str]:
     """The offers side by side, as lines of text."""
-    rows = [_COLUMNS, *(_row(one, now) for one in offers)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    copies = f"copies for {offers[0].days} days"
+    head = ("tier", "thawed by", "thaw", copies, "a day", "reading", "egress", "total USD")
+    rows = [head, *(_row(one, now) for one in offers)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     marks = ["", *("  <- chosen" if one is chosen else "" for one in offers)]
     return [_line(row, widths) + mark for row, mark in zip(rows, marks)]
 
@@ -278,9 +275,8 @@ def table_of(offers: list[Offer], chosen: Offer | None, now: datetime) -> list[s
 def _row(one: Offer, now: datetime) -> tuple[str, ...]:
     sums = [prices.total(one.lines, *kinds) for kinds in (THAW, COPIES, READING, EGRESS)]
     sums.insert(2, one.copy_day_usd)
-    name = f"{one.tier}, {one.days} days" if one.tier else "nothing to request"
     ready = to_w3(now + timedelta(hours=one.ready_hours)) if one.ready_hours else "now"
-    return (name, ready, *(f"{amount:.4f}" for amount in (*sums, one.total_usd)))
+    return (one.tier or "nothing to request", ready, *(f"{amount:.4f}" for amount in (*sums, one.total_usd)))
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -1,9 +1,9 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The report of a restore: what, from when, how long, what it cost. It begins with the consent and ends with the proof.
+"""The report of a restore: what, from when, how long, what it cost. It begins with the consent.
 
-Pure. It decides nothing about thaws, which only the bucket knows; it keeps what nobody could say afterwards: the time of
-the set that the first run chose, and the quotes that were agreed to.
+Pure. It decides nothing about thaws, which only the bucket knows; it keeps what nobody could say afterwards: the time
+of the set that the first run chose, and the quotes that were agreed to.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ def begun(text: str, wish: Mapping[str, Any]) -> Report:
         old = json.loads(text)
     except ValueError:
         old = None
-    if isinstance(old, dict) and not old.get("finished") and wish.items() <= old.items():
+    # Item by item: what Ansible hands to a filter is no plain dictionary.
+    wanted = {str(key): wish[key] for key in wish}
+    if isinstance(old, dict) and not old.get("finished") and wanted.items() <= old.items():
         return old
-    return dict(wish)
+    return wanted
 
 
 def agreed(report: Report, planned: Mapping[str, Any], quoted: Mapping[str, Any], now: datetime) -> Report:

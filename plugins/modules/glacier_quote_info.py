@@ -11,11 +11,11 @@ version_added: 0.1.0
 description:
   - Takes the plan of a restore and a table of prices, and gives an offer for each retrieval tier that can work, line by
     line in exact decimals, with the cheapest that keeps the limits as the chosen one.
-  - Only what is frozen is thawed and paid for. What is thawed or thawing costs no request, and what needs no thaw is only
-    read.
+  - Only what is frozen is thawed and paid for. What is thawed or thawing costs no request, and what needs no thaw is
+    only read.
   - Asks nobody. It reaches neither S3 nor an engine, so it runs anywhere.
-  - Amounts are text, since a float would not hold them exactly. A GB is 2^30 bytes, a month 30 days. Not counted are the
-    requests for listings and manifests, and the hours up to midnight UTC that S3 adds to the days of a copy.
+  - Amounts are text, since a float would not hold them exactly. A GB is 2^30 bytes, a month 30 days. Not counted are
+    the requests for listings and manifests, and the hours up to midnight UTC that S3 adds to the days of a copy.
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
@@ -41,7 +41,8 @@ options:
     type: str
   days:
     description:
-      - For how many days the copies stay. Without it, as long as the thaw and the restore take, and three days more.
+      - For how many days the copies stay. Without it, as long as the slowest thaw and the restore
+        take, and three days more.
     type: int
   egress:
     description:
@@ -115,8 +116,8 @@ offers:
   description:
     - An offer a tier, the cheapest first; without a tier where nothing has to be requested. C(ready_at) is when all can
       be read at the latest; a thaw that runs already counts with the slowest tier, since S3 does not tell its own.
-    - C(lines) add up to the sums. Each has what it is for, a count or bytes, the price by its name in the table, and the
-      amount.
+    - C(lines) add up to the sums. Each has what it is for, a count or bytes, the price by its name in the table, and
+      the amount.
   returned: success, and when no offer fits
   type: list
   elements: dict

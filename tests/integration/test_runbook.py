@@ -1,4 +1,4 @@
-"""The playbook restore as a runbook: one command from a lost host to its data, however often it is killed on the way."""
+"""The playbook restore as a runbook: one command from a lost host to its data, however often it is killed."""
 
 from __future__ import annotations
 
@@ -155,13 +155,13 @@ def shown(run: play.Run) -> Any:
     return [task.result["msg"] for task in run.tasks if task.action.endswith("debug") and task.status == "ok"][-1]
 
 
-def test_quote_consent_thaw_continue_and_done(lost: Lost) -> None:
+def test_nothing_is_requested_without_consent(lost: Lost) -> None:
     mark = lost.s3.mark()
     quoted = lost.run()
     assert shown(quoted).startswith("Nothing was requested, paid or restored.")
     offers = quoted.result("glacier_quote_info")["offers"]
     assert [one["tier"] for one in offers] == ["Bulk", "Standard"]
-    assert "Bulk, 6 days" in quoted.output
+    assert "copies for 6 days" in quoted.output
     assert "thawed by" in quoted.output
     dear = lost.run(confirm=True, max_cost=0.0001)
     assert dear.code
@@ -170,6 +170,9 @@ def test_quote_consent_thaw_continue_and_done(lost: Lost) -> None:
     assert lost.asked(mark) == []
     assert sorted(path.name for path in lost.work.iterdir() if not path.name.startswith("play-")) == ["state"]
 
+
+def test_consent_thaw_continue_and_done(lost: Lost) -> None:
+    mark = lost.s3.mark()
     first = lost.run(confirm=True, wait=False)
     assert "The same command continues" in shown(first)
     planned = [one["key"] for one in first.result("glacier_restore_info")["plan"]["volumes"]]
