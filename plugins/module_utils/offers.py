@@ -28,6 +28,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 
 # Amazon S3 User Guide, "Archive retrieval options": for larger objects no time is stated for Expedited.
 _EXPEDITED_BYTES = 250_000_000
+# duplicity downloads with boto3, which asks for the size first (HEAD) and gets larger objects in parts.
+_PART_BYTES = 8 << 20
 # Copies are there for some days more than the thaw and the restore take: people sleep, and there are weekends.
 _SPARE_DAYS = 3
 
@@ -199,9 +201,10 @@ def _asked(figures: str, what: str, volumes: tuple[str, list[PlannedObject]], ta
 
 
 def _reading_lines(plan: Plan, table: Prices, egress: bool) -> Iterator[Line]:
-    """Every volume is read once, whatever its class and state."""
+    """Every volume is read once, whatever its class and state. HEAD is billed as GET."""
     for name, volumes in _by_class(plan.volumes):
-        yield prices.requests("get_requests", name, table.figure(f"{name}.get_1000"), len(volumes))
+        count = sum(1 + max(1, math.ceil(one.size_bytes / _PART_BYTES)) for one in volumes)
+        yield prices.requests("get_requests", name, table.figure(f"{name}.get_1000"), count)
         if name == "GLACIER_IR":
             size = sum(one.size_bytes for one in volumes)
             yield prices.data("get_data", name, table.figure("GLACIER_IR.get_gb"), size)

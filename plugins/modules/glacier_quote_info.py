@@ -130,9 +130,9 @@ offers:
       thaw_usd: "0.042925"
       copies_usd: "0.0782"
       copies_usd_a_day: "0.013033333"
-      reading_usd: "0.0000068"
+      reading_usd: "0.0008772"
       egress_usd: "1.53"
-      total_usd: "1.6511318"
+      total_usd: "1.6520022"
       lines:
         - what: thaw_data
           storage_class: DEEP_ARCHIVE
@@ -146,7 +146,7 @@ chosen:
   description: The offer that was chosen, of the same form.
   returned: success
   type: dict
-  sample: {tier: Bulk, days: 6, total_usd: "1.6511318"}
+  sample: {tier: Bulk, days: 6, total_usd: "1.6520022"}
 consent_needed:
   description: Whether a thaw has to be requested, and so paid, before the restore.
   returned: success
