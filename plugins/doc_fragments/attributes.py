@@ -43,6 +43,23 @@ attributes:
     platforms: posix
 """
 
+    # Modules that reach nothing.
+    COMPUTES = r"""
+requirements:
+  - python >= 3.9
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+"""
+
     # ansible-doc takes no fragment without options or attributes.
     INFO = r"""
 options: {}
@@ -59,6 +76,16 @@ attributes:
     support: full
     membership:
       - permafrost.backup.duplicity
+"""
+
+    GROUP_COST = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/permafrost.backup.cost) in C(module_defaults) to set O(prices) for all that say what costs.
+    support: full
+    membership:
+      - permafrost.backup.cost
 """
 
     GROUP_S3 = r"""

@@ -455,3 +455,9 @@ class NothingToThaw(PermafrostError):
     next_step = (
         "Check the bucket, the prefix and the pattern; keys are compared letter by letter, from their beginning."
     )
+
+
+class NoOfferFits(PermafrostError):
+    cause = "no_offer_fits"
+    meaning = "No retrieval tier keeps what max_cost, ready_by and tier ask for. Nothing was requested."
+    next_step = "Raise max_cost, give more time with ready_by, or leave tier out; the message has what each would need."

@@ -81,3 +81,8 @@ def from_engine(text: str) -> datetime:
 def to_w3(time: datetime) -> str:
     """``2026-11-01T00:00:00Z``: how results print a time and how duplicity is given one."""
     return time.astimezone(timezone.utc).strftime(_W3)
+
+
+def from_w3(text: str) -> datetime:
+    """The inverse of to_w3."""
+    return datetime.strptime(text, _W3).replace(tzinfo=timezone.utc)

@@ -26,14 +26,17 @@ def test_every_module_runs_with_the_defaults_of_its_group(
     options: dict[str, dict[str, Any]] = {
         "duplicity_cleanup": {"keep_fulls": 8},
         "duplicity_restore": {"dest": str(tmp_path / "restored")},
+        "glacier_quote_info": {"plan": {"bucket": bucket, "volumes": []}},
         "glacier_restore": {"bucket": bucket, "keys": [KEY]},
     }
+    prices = CHECKOUT / "playbooks" / "files" / "prices" / "us-east-1.yml"
     service = {name: job[name] for name in ("credentials", "endpoint_url", "region")}
     play = {
         "name": "Defaults",
         "hosts": "web01",
         "gather_facts": False,
         "module_defaults": {
+            "group/permafrost.backup.cost": {"prices": yaml.safe_load(prices.read_text())},
             "group/permafrost.backup.duplicity": {"job": {**job, "storage_class": "STANDARD"}},
             "group/permafrost.backup.s3": service,
         },

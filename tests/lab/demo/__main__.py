@@ -39,13 +39,16 @@ def show(stage: Stage, entries: int) -> None:
     check(len(shown["chains"][0]["sets"]) == 3 and count >= 30, f"{count} volumes are too few for this demo")
 
 
-def be_refused(stage: Stage) -> None:
-    """Nothing can be read yet, and the message says precisely what."""
-    failed = stage.refused("restore", job=JOB, dest=str(HOME / "restored-refused"))
-    check(failed["error"]["cause"] == "volumes_frozen", f"refused for another reason: {failed['msg']}")
-    check(set(failed["error"]["frozen"]) == set(proofs.volumes(stage)), "the message does not name the frozen volumes")
-    check(not (HOME / "restored-refused").exists(), "a refused restore left something behind")
-    say(failed["msg"])
+def be_quoted(stage: Stage) -> None:
+    """Nothing can be read yet. The quote says what it costs, and without consent nothing is requested."""
+    since = stage.lab.mark()
+    run = stage.play("restore", job=JOB, dest=str(HOME / "restored-quoted"))
+    found = run.result("duplicity_restore")["error"]
+    check(set(found["frozen"]) == set(proofs.volumes(stage)), "the message does not name the frozen volumes")
+    proofs.requested_only(stage, since, set())
+    check(not (HOME / "restored-quoted").exists(), "a quote left something behind")
+    for line in run.result("glacier_quote_info")["table"]:
+        say(line)
 
 
 def plan(stage: Stage, path: str) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def wait_until_requested(stage: Stage, run: play.Run, since: int, count: int, se
 def restore(stage: Stage, name: str, expected: proofs.Snapshot, **selection: str) -> None:
     """Restore, compare, and look at what was read."""
     since = stage.lab.mark()
-    result = stage.play("restore", job=JOB, dest=str(HOME / name), **selection).result("duplicity_restore")
+    *_looked, result = stage.play("restore", job=JOB, dest=str(HOME / name), **selection).results("duplicity_restore")
     proofs.read_exactly(stage, since, result["plan"])
     proofs.same(expected, name)
 
@@ -108,8 +111,8 @@ def perform(stage: Stage) -> None:
         show(stage, len(trees.kept(snapshots[-1])))
     with stage.step("Lose the host's archive directory: the bucket and the passphrase are all that is left"):
         stage.lose_host()
-    with stage.step("Try to restore everything: it is frozen"):
-        be_refused(stage)
+    with stage.step("Ask for everything back: it is frozen, and this is what it costs"):
+        be_quoted(stage)
     path = trees.some_directory(snapshots[-1])
     with stage.step("Plan the restore of one directory"):
         planned = plan(stage, path)

@@ -27,7 +27,7 @@ def requested_only(stage: Stage, since: int, keys: set[str]) -> None:
     """A thaw was requested for each of these once, for nothing else, and with the credentials for thaws."""
     sent = [entry for entry in stage.lab.requests(since) if entry["operation"] == "RestoreObject"]
     check(Counter(entry["key"] for entry in sent) == Counter(keys), f"thaws were requested for {sent}")
-    check({entry["access_key"] for entry in sent} == {THAW_KEY}, "a thaw was requested with the host's credentials")
+    check({entry["access_key"] for entry in sent} <= {THAW_KEY}, "a thaw was requested with the host's credentials")
 
 
 def read_exactly(stage: Stage, since: int, plan: dict[str, Any]) -> None:

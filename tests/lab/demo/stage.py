@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import docker
 import yaml
@@ -98,13 +97,6 @@ class Stage:
         run = play.run(*self._command(name, variables), inventory=self._inventory)
         require_success(run, name)
         return run
-
-    def refused(self, name: str, **variables: str) -> dict[str, Any]:
-        """Run a playbook that must fail, and get the result of its failed task."""
-        run = play.run(*self._command(name, variables), inventory=self._inventory)
-        failed: list[dict[str, Any]] = [task.result for task in run.tasks if task.status == "failed"]
-        check(run.code == 2 and len(failed) == 1, f"{name} should have been refused:\n{run.output}")
-        return failed[0]
 
     @contextmanager
     def playing(self, name: str, **variables: str) -> Iterator[Run]:
