@@ -184,6 +184,7 @@ def test_consent_thaw_continue_and_done(lost: Lost) -> None:
     reading = lost.s3.mark()
     second = lost.run(confirm=True, wait=False)
     assert second.code == 0, second.output
+    assert f"This continues the restore as of {lost.report['time']}" in " ".join(second.output.split())
     lost.same()
     assert lost.asked(mark) == sorted(planned)
 
