@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, credentials
+from ansible_collections.permafrost.backup.plugins.module_utils import command, container, credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import Credentials, checked_credentials
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, NoCredentials
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import CREDENTIALS
 from unit.stage import job_params
@@ -101,6 +101,22 @@ def test_the_role_of_a_task() -> None:
     assert "canary" not in f"{role} {spec}"
     assert spec.identity == plain.identity
     assert not one.has_credentials
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_task_finds_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_file: bool) -> None:
+    assert container._task_role() is None
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/role")
+    found = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"}
+    assert container._task_role() == credentials.TaskRole(found)
+    if as_file:
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
+        with pytest.raises(NoCredentials, match="No such file"):
+            container._task_role()
+        (tmp_path / "token").write_text("canary-token")
+    else:
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-token")
+    assert container._task_role() == credentials.TaskRole(found, b"canary-token")
 
 
 def test_a_key_pair_needs_no_role_of_a_task() -> None:
