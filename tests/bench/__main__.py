@@ -1,4 +1,4 @@
-"""python -m bench [--data A B C D] [--only NAME] [--no-listing] [--rounds N]: print the tables of the README."""
+"""python -m bench [--data A B C D] [--only NAME] [--no-listing] [--hosts N] [--rounds N]: the tables of the README."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Iterable
 
-from bench import contestants, datasets
+from bench import contestants, datasets, fleet
 from bench.measure import Usage
 from lab.s3.client_api import S3Lab
 
@@ -15,6 +15,8 @@ from lab.s3.client_api import S3Lab
 PROMISES = (("A", "restic", 1.0), ("B", "restic", 0.8), ("B", "bare duplicity, gzip", 0.45))
 MAX_WRITES_B = 8
 MAX_LISTING_MB = 200
+# A second run of site, which changes nothing, against the first.
+MAX_SECOND_RUN = 1 / 3
 _OURS, _ALONE = "permafrost.backup", "its container alone"
 
 
@@ -38,6 +40,8 @@ def main() -> None:
             _verdicts(data, results)
         if options.listing:
             _listing(s3)
+    if options.hosts:
+        _fleet(options.hosts)
 
 
 def _who(data: str) -> Iterable[str]:
@@ -51,10 +55,21 @@ def _listing(s3: S3Lab) -> None:
     _verdict("MB of the module", usage.peak / 1e6, MAX_LISTING_MB)
 
 
+def _fleet(count: int) -> None:
+    """The playbook site over many hosts, twice."""
+    first, second = fleet.measure(count)
+    print(f"\n{f'site over {count} hosts':<24}{'seconds a host':>16}{'tasks a host':>14}{'changed':>9}")
+    for name, run in (("first run", first), ("second run", second)):
+        print(f"{name:<24}{run.seconds_per_host:>16.2f}{run.tasks_per_host:>14.1f}{run.changed:>9}")
+    _verdict("second run against the first", second.seconds_per_host / first.seconds_per_host, MAX_SECOND_RUN)
+    _verdict("changes of the second run", second.changed, 0)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("--data", nargs="+", choices=["A", "B", "C", "D"], default=["A", "B", "C", "D"])
+    parser.add_argument("--data", nargs="*", choices=["A", "B", "C", "D"], default=["A", "B", "C", "D"])
     parser.add_argument("--listing", action=argparse.BooleanOptionalAction, default=True, help="of a million files")
+    parser.add_argument("--hosts", type=int, default=16, help="of the playbook site; 0 leaves it out")
     parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
     return parser.parse_args()
