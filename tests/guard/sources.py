@@ -21,7 +21,7 @@ YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences", "encryption", "errors",
     "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices",
-    "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "proof", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 

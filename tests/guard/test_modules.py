@@ -59,7 +59,7 @@ def test_every_result_has_a_sample(path: Path) -> None:
 def test_check_mode_everywhere_and_a_diff_where_something_changes(path: Path) -> None:
     found = attributes(path)
     assert found["check_mode"]["support"] == "full"
-    reads_only = path.stem.endswith("_info") or path.stem == "duplicity_verify"
+    reads_only = path.stem.endswith("_info") or path.stem in ("duplicity_prove", "duplicity_verify")
     assert found["diff_mode"]["support"] == ("none" if reads_only else "full")
     assert {"platform", "action_group"} <= set(found)
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
-from permafrost import guide, runs
+from permafrost import guide, prove, runs
 
 COMMANDS: dict[str, Callable[[], int]] = {
     "backup": runs.backup,
+    "prove": prove.prove,
     "verify": runs.verify,
 }
 
