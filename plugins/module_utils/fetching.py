@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass
 class Fetched:
-    """What was done: objects that were read, and those that were there from an earlier task."""
+    """What was done: volumes that were read, and those that were there from an earlier task."""
 
     fetched: int = 0
     kept: int = 0
@@ -143,7 +143,7 @@ class _One:
             done.damaged.append(self.wanted.name)
         elif self.how == "frozen":
             done.frozen.append(self.wanted.key)
-        else:
+        elif self.wanted.sha1:
             done.fetched += self.how == "fetched"
             done.kept += self.how == "kept"
             done.size_bytes += self.size

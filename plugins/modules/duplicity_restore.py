@@ -168,8 +168,8 @@ plan:
   sample: {bucket: acme-dr, ready: true, volume_count: 1, size_bytes: 1073741824, states: {}, volumes: []}
 fetch:
   description:
-    - How the volumes were, or would be, got, and why. C(fetched) objects were read, C(kept) were there from an earlier
-      task; these two, bytes and seconds only where something was staged.
+    - How the volumes were, or would be, got, and why. C(fetched) volumes were read, C(kept) were there from an earlier
+      task. These two, bytes and seconds are there only when they were staged.
   returned: when something was restored, unless RV(attached); in check mode too
   type: dict
   sample: {way: staged, why: "There is room.", fetched: 14, kept: 0, size_bytes: 1073741824, elapsed_seconds: 12.5}
