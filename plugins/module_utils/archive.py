@@ -263,6 +263,11 @@ class Archive:
         """The sets that a restore as of ``time`` reads, by a listing of now."""
         return manifest.sets_at(self.collection(self.listing()), time)
 
+    def signature_bytes(self, sets: Iterable[manifest.BackupSet]) -> int:
+        """How much the signatures of these sets take in the bucket."""
+        listing = self.listing()
+        return sum(listing[one.signature].size_bytes for one in sets if one.signature in listing)
+
     def time_of_set(self, time: datetime) -> datetime:
         """The time of the set that a restore as of ``time`` gives."""
         return self.sets_at(time)[-1].end

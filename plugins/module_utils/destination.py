@@ -120,10 +120,16 @@ def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     return []
 
 
-def check_inodes(place: Path, files: int) -> None:
-    """Raise DestinationSpace where so many files cannot be made. Some file systems have no such limit, and say 0."""
+def inodes_suffice(place: Path, most: int) -> bool:
+    """Whether so many files can be made in any case. Some file systems have no limit, and say 0."""
     found = os.statvfs(base(place))
-    if found.f_files and found.f_favail < files:
+    return not found.f_files or found.f_favail >= most
+
+
+def check_inodes(place: Path, files: int) -> None:
+    """Raise DestinationSpace where so many files cannot be made."""
+    found = os.statvfs(base(place))
+    if not inodes_suffice(place, files):
         raise DestinationSpace(
             f"The file system of {place} has {found.f_favail} free inodes, and what is restored has {files} files and "
             "directories.",

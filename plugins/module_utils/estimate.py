@@ -16,6 +16,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.glacier import T
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
 MB = 1024 * 1024
+# Name, mode, mtime and checksum of an entry, compressed, take more than this.
+_LEAST_HEADER = 2
 STAGED, STREAMED = "staged", "streamed"
 # A copy that expires so soon after the estimated end is told.
 _NEAR = timedelta(hours=1)
@@ -60,6 +62,11 @@ def way(wanted: str, *, volumes: int, beside: int, free: int) -> Way:
     if wanted == STAGED:
         raise StagingSpace(f"There is no room to stage: {sums}.", needed_bytes=need, free_bytes=free)
     return Way(STREAMED, f"There is no room to stage: {sums}.")
+
+
+def most_files(signature_bytes: int) -> int:
+    """More files than signatures of that size tell of: each has a tar header of its own, however well it compresses."""
+    return signature_bytes // _LEAST_HEADER
 
 
 def restored_bytes(plan: Plan) -> int:

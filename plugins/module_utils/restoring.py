@@ -219,6 +219,10 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
     result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
     replaces = not placing.is_free(order.dest)
+    if not (order.path or replaces or mounts.is_point(order.dest)) and destination.inodes_suffice(
+        order.dest, estimate.most_files(archive.signature_bytes(order.sets))
+    ):
+        return made, way  # a list could tell nothing more, and takes a run
     try:
         found = _compared(archive, order, replaces)
     except PermafrostError as error:
