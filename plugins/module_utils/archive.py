@@ -19,13 +19,14 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     command,
     diagnosis,
     differences,
+    fetching,
     glacier,
     host,
     log,
     manifest,
     openpgp,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EncryptionMismatch,
     KeysChanged,
@@ -56,7 +57,7 @@ SECRETS_REFUSED = (
 class Runner(Protocol):
     """What runs duplicity: the engine of this host, or the container that this program is in already."""
 
-    def run(self, spec: command.ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+    def run(self, spec: command.ContainerSpec, before: Before | None = None) -> Finished:
         """Run to the end, whatever the exit code is; ``before`` as in Engine.run."""
 
     def has_run(self, spec: command.ContainerSpec) -> bool:
@@ -64,6 +65,9 @@ class Runner(Protocol):
 
     def refuse_others(self, spec: command.ContainerSpec) -> None:
         """Raise Busy when another verb of the job runs."""
+
+    def image_labels(self) -> dict[str, str]:
+        """The labels of the job's image, which tell what its own program can do."""
 
 
 class Archive:
@@ -91,6 +95,7 @@ class Archive:
             endpoint_url=job.endpoint_url,
             region=job.region,
             ca_bundle=job.ca_bundle,
+            connections=fetching.AT_ONCE,
         )
 
     def listing(self) -> dict[str, glacier.S3Object]:
@@ -103,7 +108,7 @@ class Archive:
         """The chains that the names of a listing make up."""
         return manifest.collect(listing, self.job.file_prefixes)
 
-    def run(self, spec: command.ContainerSpec, before: Callable[[], None] | None = None) -> tuple[Finished, log.Run]:
+    def run(self, spec: command.ContainerSpec, before: Before | None = None) -> tuple[Finished, log.Run]:
         """Run to the end, whatever the exit code is. ``before`` as in Engine.run."""
         finished = self.engine.run(spec, before)
         return finished, log.summarize(self._events(finished))
@@ -259,9 +264,18 @@ class Archive:
             raise type(error)(what, manifest=one.manifest)
         raise WrongPassphrase(what, manifest=one.manifest)
 
+    def sets_at(self, time: datetime) -> list[manifest.BackupSet]:
+        """The sets that a restore as of ``time`` reads, by a listing of now."""
+        return manifest.sets_at(self.collection(self.listing()), time)
+
+    def signature_bytes(self, sets: Iterable[manifest.BackupSet]) -> int:
+        """How much the signatures of these sets take in the bucket."""
+        listing = self.listing()
+        return sum(listing[one.signature].size_bytes for one in sets if one.signature in listing)
+
     def time_of_set(self, time: datetime) -> datetime:
         """The time of the set that a restore as of ``time`` gives."""
-        return manifest.sets_at(self.collection(self.listing()), time)[-1].end
+        return self.sets_at(time)[-1].end
 
     # --- the plan of a restore --------------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ ARCHIVE = "/permafrost/archive"
 RUN = "/permafrost/run"
 TEMP = "/permafrost/tmp"
 RESTORE = "/permafrost/restore"
+STAGED = "/permafrost/staged"
+# A staged copy of the bucket is not the bucket: duplicity would take what it lacks out of the job's archive directory.
+_STAGED_ARCHIVE = f"{TEMP}/archive"
 SECRETS = "/run/secrets"
 AWS_DIR = "/run/aws"
 CA_BUNDLE = "/permafrost/ca.pem"
@@ -76,7 +79,8 @@ class Mount:
 class ContainerSpec:
     """One run. ``argv[0]`` is the program; ``secrets`` maps file names below SECRETS to their content.
 
-    With ``keyring`` the run of ``import_keys`` comes before it.
+    With ``keyring`` the run of ``import_keys`` comes before it. ``same_as`` is the identity of another way to do the
+    same work.
     """
 
     job: str
@@ -91,6 +95,7 @@ class ContainerSpec:
     secrets: dict[str, bytes] = field(repr=False)
     limits: Limits = NO_LIMITS
     keyring: bool = False
+    same_as: str = ""
 
     @property
     def name(self) -> str:
@@ -102,8 +107,10 @@ class ContainerSpec:
         """Tasks of equal identity do the same work: the later one attaches to the run of the earlier.
 
         Backups do when they are of the same source to the same target for the same keys, whatever the other options;
-        anything else must be the very same command.
+        anything else must be the very same command, or another way to the same end.
         """
+        if self.same_as:
+            return self.same_as
         if self.verb == "backup":
             keys = [key for option, key in zip(self.argv, self.argv[1:]) if option == "--encrypt-key"]
             work = (self.argv[1], self.argv[-2], self.argv[-1], *keys)
@@ -193,6 +200,40 @@ def restore(job: Job, run_dir: str, *, path: str, time: datetime, into: str) -> 
     return _spec(job, "restore", run_dir, argv, mounts=mounts, capabilities=_CAPS_WRITE)
 
 
+def restore_staged(job: Job, run_dir: str, *, path: str, time: datetime, into: str, staged: str) -> ContainerSpec:
+    """The same from what was fetched to the host's directory ``staged``: without network, without AWS credentials."""
+    streamed = restore(job, run_dir, path=path, time=time, into=into)
+    offline = replace(job, credentials=None, endpoint_url=None, region=None, ca_bundle=None, network="none")
+    argv = [
+        "restore",
+        *_common(offline, _STAGED_ARCHIVE),
+        *_selection(path, time),
+        f"file://{STAGED}",
+        f"{RESTORE}/data",
+    ]
+    mounts = [Mount(into, RESTORE, read_only=False), Mount(staged, STAGED)]
+    spec = _spec(offline, "restore", run_dir, argv, mounts=mounts, capabilities=_CAPS_WRITE)
+    return replace(spec, same_as=streamed.identity)
+
+
+def prove(job: Job, run_dir: str, *, below: str) -> ContainerSpec:
+    """Compare what lies below the host's directory with the signatures of the archive directory, as RUN says."""
+    own = (Mount(job.archive_dir, ARCHIVE), Mount(run_dir, RUN, read_only=False), Mount(below, RESTORE))
+    return ContainerSpec(
+        job=job.name,
+        verb="prove",
+        image=job.image,
+        hostname=job.hostname,
+        network="none",
+        argv=("permafrost", "prove"),
+        environment={"HOME": "/tmp"},
+        mounts=own,
+        capabilities=_CAPS_READ,
+        secrets={},
+        limits=job.limits,
+    )
+
+
 def verify(job: Job, run_dir: str, *, path: str, time: datetime, compare_data: bool) -> ContainerSpec:
     """Read every volume that ``path`` needs, and with ``compare_data`` compare what they hold with the source."""
     if job.source is None:
@@ -259,10 +300,10 @@ def _selection(path: str, time: datetime | None) -> list[str]:
     ]
 
 
-def _common(job: Job) -> list[str]:
+def _common(job: Job, archive_dir: str = ARCHIVE) -> list[str]:
     return [
         "--archive-dir",
-        ARCHIVE,
+        archive_dir,
         "--name",
         job.archive_name,
         "--tempdir",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.log import ListedFile, shown
@@ -20,6 +20,21 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 
 # So many names of each kind are told; counts are exact.
 LIMIT = 1000
+
+
+class _Placed(Protocol):
+    """What has a place in a tree."""
+
+    @property
+    def path(self) -> tuple[bytes, ...]:
+        """The names of its path, ``()`` for the root."""
+
+    @property
+    def name(self) -> str:
+        """The path for people."""
+
+
+_T = TypeVar("_T", bound=_Placed)
 
 
 class Entry(NamedTuple):
@@ -98,7 +113,7 @@ def _text(entries: list[Entry], left_out: int) -> str:
 def compare(old: Iterable[Entry], new: Iterable[Entry]) -> Difference:
     """What becomes of a tree when another takes its place."""
     found = Difference()
-    for one, other in _side_by_side(old, new):
+    for one, other in side_by_side(old, new):
         if not (one or other or Entry((), "", 0)).path:
             found.roots = (one.type if one else None, other.type if other else None)
         elif other is None and one is not None:
@@ -120,7 +135,7 @@ def _keep(items: list[Any], item: object) -> None:
         items.append(item)
 
 
-def _side_by_side(old: Iterable[Entry], new: Iterable[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
+def side_by_side(old: Iterable[_T], new: Iterable[_T]) -> Iterator[tuple[_T | None, _T | None]]:
     """Entries of the same path together; what one tree lacks is None."""
     olds, news = _in_order(old), _in_order(new)
     one, other = next(olds, None), next(news, None)
@@ -136,9 +151,9 @@ def _side_by_side(old: Iterable[Entry], new: Iterable[Entry]) -> Iterator[tuple[
             one, other = next(olds, None), next(news, None)
 
 
-def _in_order(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _in_order(entries: Iterable[_T]) -> Iterator[_T]:
     """A list in another order would give a difference that is not there."""
-    last: Entry | None = None
+    last: _T | None = None
     for entry in entries:
         if last is not None and entry.path <= last.path:
             raise PermafrostError(f"The list of files is not in order: {entry.name} comes after {last.name}.")

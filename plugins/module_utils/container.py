@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host, placing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
@@ -54,6 +54,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, 
 from ansible_collections.permafrost.backup.plugins.module_utils.times import from_engine
 
 LASTING = ("backup", "restore", "verify")
+# What is done before a run starts. The spec that it gives, if any, is the run's.
+Before = Callable[[], Optional[ContainerSpec]]
 # Once duplicity gets SIGTERM through the init it ends at once; the rest is for a slow disk.
 _STOP_SECONDS = 30
 _API_TIMEOUT = 120
@@ -114,11 +116,12 @@ class Engine:
         except DockerException as error:
             raise EngineUnavailable(f"No container engine answers at {job.docker_host}: {error}.") from error
 
-    def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         """Start the run, or attach to the one that is on, and wait for its end. A signal to the task stops the run.
 
         ``before`` is called when a new run is to be started: it may refuse by raising, make ready what the run needs,
-        and run short verbs. Until the run has started no other task of the job does anything.
+        run short verbs, and give another way to do the same work. Until the run has started no other task of the job
+        does anything.
         """
         current = _Current()
         with self._explained(spec):
@@ -141,6 +144,19 @@ class Engine:
         """Raise Busy when a backup, a restore or a verify of the job runs that is not this verb's."""
         with self._explained(spec), host.locked(self._job, spec.verb):
             self._look(spec)
+
+    def image_labels(self) -> dict[str, str]:
+        """The labels of the job's image."""
+        image = self._job.image
+        try:
+            labels: dict[str, str] | None = self._api.inspect_image(image)["Config"].get("Labels")
+        except self._image_not_found as error:
+            raise _no_image(image) from error
+        except self._api_error as error:
+            raise ImageMissing(f"'{image}' is not the name of an image.", image=image) from error
+        except self._lost as error:
+            raise EngineLost(f"The engine at {self._job.docker_host} does not answer any longer: {error}.") from error
+        return labels or {}
 
     @contextlib.contextmanager
     def _explained(self, spec: ContainerSpec) -> Iterator[None]:
@@ -177,7 +193,7 @@ class Engine:
                 own = found
             staged = staged or (verb == "restore" and (alive or _ended_well(found)))
         host.remove_stale_secrets(self._job, running)
-        if not staged and spec.verb != "restore":
+        if not staged and spec.verb not in ("restore", "prove"):  # a proof looks at what a restore has built
             placing.clear(self._job)
         return own
 
@@ -214,14 +230,14 @@ class Engine:
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
-    def _start_or_attach(self, spec: ContainerSpec, before: Callable[[], None] | None, current: _Current) -> None:
+    def _start_or_attach(self, spec: ContainerSpec, before: Before | None, current: _Current) -> None:
         own = self._look(spec)
         if own is not None and self._joinable(own, spec):
             current.container, current.attached = own["Id"], True
             return
         host.prepare(self._job, spec.verb)
         if before:
-            before()
+            spec = before() or spec
         if own is not None:
             if spec.verb in LASTING:
                 current.previous = _previous(own["State"])
@@ -273,7 +289,7 @@ class Engine:
                     host_config=self._host_config(spec, secrets),
                 )
             except self._image_not_found as error:
-                raise ImageMissing(f"The image {spec.image} is not on this host.", image=spec.image) from error
+                raise _no_image(spec.image) from error
             except self._api_error as error:
                 if "invalid reference format" in str(error.explanation):
                     raise ImageMissing(f"'{spec.image}' is not the name of an image.", image=spec.image) from error
@@ -424,6 +440,10 @@ def _limits(limits: Limits) -> dict[str, Any]:
         "blkio_weight": limits.io_weight,
     }
     return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _no_image(image: str) -> ImageMissing:
+    return ImageMissing(f"The image {image} is not on this host.", image=image)
 
 
 class Interrupted(Exception):

@@ -104,26 +104,32 @@ def refuse_other_kind(place: Path, there: str | None, comes: str | None) -> None
 def check_room(job: Job, place: Path, plan: Plan, path: str) -> list[str]:
     """Raise DestinationSpace or TemporarySpace where a restore cannot fit; words of warning where it may not."""
     check_temporary(job)
-    free, least = _free(_base(place)), estimate.least_room(plan, path)
-    if free < least:
+    there, least = free(base(place)), estimate.least_room(plan, path)
+    if there < least:
         raise DestinationSpace(
-            f"The file system of {place} has {_mb(free)} free, and what is restored takes {_mb(least)} or more.",
-            free_bytes=free,
+            f"The file system of {place} has {_mb(there)} free, and what is restored takes {_mb(least)} or more.",
+            free_bytes=there,
             needed_bytes=least,
         )
     read = estimate.size_bytes(plan)
-    if not path and free < read:
+    if not path and there < read:
         return [
-            f"The file system of {place} has {_mb(free)} free, and the volumes that are read hold {_mb(read)}: "
+            f"The file system of {place} has {_mb(there)} free, and the volumes that are read hold {_mb(read)}: "
             "unless later sets deleted much of it, it does not fit."
         ]
     return []
 
 
+def inodes_suffice(place: Path, most: int) -> bool:
+    """Whether so many files can be made in any case. Some file systems have no limit, and say 0."""
+    found = os.statvfs(base(place))
+    return not found.f_files or found.f_favail >= most
+
+
 def check_inodes(place: Path, files: int) -> None:
-    """Raise DestinationSpace where so many files cannot be made. Some file systems have no such limit, and say 0."""
-    found = os.statvfs(_base(place))
-    if found.f_files and found.f_favail < files:
+    """Raise DestinationSpace where so many files cannot be made."""
+    found = os.statvfs(base(place))
+    if not inodes_suffice(place, files):
         raise DestinationSpace(
             f"The file system of {place} has {found.f_favail} free inodes, and what is restored has {files} files and "
             "directories.",
@@ -134,30 +140,42 @@ def check_inodes(place: Path, files: int) -> None:
 
 def where_full(job: Job, place: Path, error: PermafrostError) -> PermafrostError:
     """What a failed run says of a full disk, with the one that is full: duplicity does not name it."""
-    if isinstance(error, TemporarySpace) and _free(_base(place)) <= _free(Path(job.temp_dir)):
+    if isinstance(error, TemporarySpace) and free(base(place)) <= free(Path(job.temp_dir)):
         return DestinationSpace(f"The file system of {place} is full: {error.what}", **error.facts)
     return error
 
 
-def _base(place: Path) -> Path:
+def base(place: Path) -> Path:
     """A directory on the file system on which a restore to this place is built."""
     return place if mounts.is_point(place) else place.parent
 
 
-def _free(place: Path) -> int:
+def free(place: Path) -> int:
     """Free bytes where a directory is, or is to be made."""
-    there = next(one for one in (place, *place.parents) if one.exists())
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(_there(place)).free
+
+
+def same_disk(one: Path, other: Path) -> bool:
+    """Whether two directories are, or will be, on one file system."""
+    return _there(one).stat().st_dev == _there(other).stat().st_dev
+
+
+def _there(place: Path) -> Path:
+    return next(one for one in (place, *place.parents) if one.exists())
+
+
+def temporary_bytes(job: Job) -> int:
+    """The temporary space that duplicity wants."""
+    return int((job.concurrency + _TEMPORARY_VOLUMES) * job.volume_size * estimate.MB)
 
 
 def check_temporary(job: Job) -> None:
     """Raise TemporarySpace where a backup of the job, a restore or a verify would have too little."""
-    free = _free(Path(job.temp_dir))
-    needed = int((job.concurrency + _TEMPORARY_VOLUMES) * job.volume_size * estimate.MB)
-    if free < needed:
+    there, needed = free(Path(job.temp_dir)), temporary_bytes(job)
+    if there < needed:
         raise TemporarySpace(
-            f"The temporary directory {job.temp_dir} has {_mb(free)} free, and {_mb(needed)} are needed.",
-            free_bytes=free,
+            f"The temporary directory {job.temp_dir} has {_mb(there)} free, and {_mb(needed)} are needed.",
+            free_bytes=there,
             needed_bytes=needed,
         )
 

@@ -334,6 +334,26 @@ class DestinationSpace(PermafrostError):
     next_step = "Free space there, or give a destination on a larger file system."
 
 
+class StagingSpace(PermafrostError):
+    cause = "staging_space"
+    meaning = "The volumes do not fit below job.state_dir, where they were to be staged. Nothing was restored."
+    next_step = "Free space there, or let duplicity stream them: fetch auto or streamed."
+
+
+class CannotProve(PermafrostError):
+    cause = "cannot_prove"
+    meaning = "A restore is put in place when it is proven against the signatures of its time. Nothing was changed."
+    next_step = "Mend what the message names, or restore without the proof: prove: false."
+
+
+class ProofFailed(PermafrostError):
+    cause = "proof_failed"
+    meaning = "The files differ from the signatures of that time, so they are not what was backed up."
+    next_step = (
+        "Look at the differences in the result. Restored files that differ were not put in place; restore again."
+    )
+
+
 class NotInPlace(PermafrostError):
     cause = "not_in_place"
     meaning = "All was restored, but it could not be moved to the destination, which is as it was."

@@ -10,13 +10,17 @@ two cases: an incremental may delete what a full holds, and a volume may hold ot
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, CopiesExpire
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, CopiesExpire, StagingSpace
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import THAWED, Plan, PlannedObject
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
 MB = 1024 * 1024
+# Name, mode, mtime and checksum of an entry, compressed, take more than this.
+_LEAST_HEADER = 2
+STAGED, STREAMED = "staged", "streamed"
 # A copy that expires so soon after the estimated end is told.
 _NEAR = timedelta(hours=1)
 
@@ -32,6 +36,44 @@ def least_room(plan: Plan, path: str) -> int:
         return 0
     sure = plan.volumes[1:-1] if path else plan.volumes  # the outer ones may hold other paths too
     return sum(volume.size_bytes for volume in sure)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a restore gets its volumes: ``staged``, all of them fetched and checked before, or ``streamed``."""
+
+    name: str
+    why: str
+
+    @property
+    def is_staged(self) -> bool:
+        return self.name == STAGED
+
+
+def way(wanted: str, *, volumes: int, beside: int, free: int) -> Way:
+    """Stage where there is room for the volumes that are not there yet, and for what else grows on that disk.
+
+    ``wanted`` is the option fetch; sizes in bytes. Raises StagingSpace when staging is asked for and cannot be.
+    """
+    if wanted == STREAMED:
+        return Way(STREAMED, "It was asked for.")
+    need = volumes if wanted == STAGED else volumes + beside
+    sums = f"{volumes / MB:.1f} MB of volumes, {beside / MB:.1f} MB of other data, {free / MB:.1f} MB free"
+    if need <= free:
+        return Way(STAGED, "It was asked for." if wanted == STAGED else f"There is room: {sums}.")
+    if wanted == STAGED:
+        raise StagingSpace(f"There is no room to stage: {sums}.", needed_bytes=need, free_bytes=free)
+    return Way(STREAMED, f"There is no room to stage: {sums}.")
+
+
+def most_files(signature_bytes: int) -> int:
+    """More files than signatures of that size tell of: each has a tar header of its own, however well it compresses."""
+    return signature_bytes // _LEAST_HEADER
+
+
+def restored_bytes(plan: Plan) -> int:
+    """About what the volumes become: compression halves what is worth a backup, more or less."""
+    return 2 * size_bytes(plan)
 
 
 def checked_rate(rate: float) -> float:

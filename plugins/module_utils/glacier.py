@@ -7,8 +7,8 @@ Pure. Rules: Amazon S3 User Guide, "Understanding archive retrieval options" and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,6 +76,15 @@ class PlannedObject:
     expires: str | None = None
     sha1: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The file name without the key prefix."""
+        return self.key.rpartition("/")[2]
+
+
+def _at_hand(one: PlannedObject) -> PlannedObject:
+    return replace(one, state=READY, expires=None)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -86,6 +95,10 @@ class Plan:
 
     def keys(self, *states: str) -> list[str]:
         return [volume.key for volume in self.volumes if volume.state in states]
+
+    def having(self, names: Container[str]) -> Plan:
+        """The same where these are at hand already, so that their state in the bucket does not matter."""
+        return replace(self, volumes=tuple(_at_hand(one) if one.name in names else one for one in self.volumes))
 
     @property
     def ready(self) -> bool:

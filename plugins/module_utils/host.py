@@ -356,6 +356,12 @@ def _manifest(job: Job, name: str) -> Path:
     return Path(job.archive, job.file_prefixes.manifest + name)
 
 
+def local_signature(job: Job, stem: str) -> str | None:
+    """The name of a plain signature file in the archive directory, by its name in the bucket without an ending."""
+    names = (job.file_prefixes.signature + stem + ending for ending in (".gz", ""))
+    return next((name for name in names if Path(job.archive, name).is_file()), None)
+
+
 def local_manifests(job: Job) -> dict[str, bytes]:
     """The plain manifests of the archive directory, by file name without the job's prefix; without their file lists."""
     return {name: _volumes_part(path) for name, path in _manifests(job, ".manifest")}

@@ -200,6 +200,13 @@ class BackupSet:
             return f"duplicity-full.{to_stamp(self.end)}.manifest"
         return f"duplicity-inc.{to_stamp(self.start)}.to.{to_stamp(self.end)}.manifest"
 
+    @property
+    def signature_stem(self) -> str:
+        """The same of its signature file, which in the archive directory may have an ending."""
+        if self.start is None:
+            return f"duplicity-full-signatures.{to_stamp(self.end)}.sigtar"
+        return f"duplicity-new-signatures.{to_stamp(self.start)}.to.{to_stamp(self.end)}.sigtar"
+
 
 @dataclass
 class Chain:

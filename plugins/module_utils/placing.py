@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,13 @@ def _discard(staging: Path) -> None:
 # --- putting in place -----------------------------------------------------------------------------------------------
 
 
-def put(job: Job, data: Path, dest: Path, wish: dict[str, Any]) -> tuple[tree.Counts, list[str]]:
+def put(
+    job: Job, data: Path, dest: Path, wish: dict[str, Any], told: Callable[[str], None] = lambda _digest: None
+) -> tuple[tree.Counts, list[str]]:
     """Move the restored data to the destination, and remember that it holds them. Gives counts and warnings.
 
-    What is there gives way: whether it may is the caller's to know. Call under the lock.
+    What is there gives way: whether it may is the caller's to know. ``told`` gets the digest of the data before they
+    move. Call under the lock.
     """
     try:
         filled = mounts.is_point(dest)
@@ -87,6 +90,7 @@ def put(job: Job, data: Path, dest: Path, wish: dict[str, Any]) -> tuple[tree.Co
         _sync(data)
     except OSError as error:
         raise NotInPlace(f"The restored data cannot be read back: {error}.") from error
+    told(digest)
     _remember(job, dest, {**wish, "dest": str(dest), "digest": digest, "counts": counts.to_result()})
     if filled:
         return counts, _fill(job, data, dest)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,15 +15,19 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     comparison,
     destination,
     estimate,
+    fetching,
     glacier,
     host,
     log,
+    manifest,
     mounts,
     placing,
+    proving,
+    staging,
     tree,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,
@@ -62,6 +65,9 @@ class _Order:
     dest: Path
     force: bool
     rate: float
+    fetch: str
+    prove: bool
+    sets: tuple[manifest.BackupSet, ...] = ()
 
     @property
     def staging(self) -> Path:
@@ -69,22 +75,25 @@ class _Order:
 
     @property
     def spec(self) -> command.ContainerSpec:
-        run_dir = host.run_dir(self.job, "restore")
-        return command.restore(self.job, run_dir, path=self.path, time=self.time, into=str(self.staging))
+        """The run as tasks know each other's: streamed, which is one of two ways to the same end."""
+        return command.restore(self.job, self._run_dir, path=self.path, time=self.time, into=str(self.staging))
+
+    @property
+    def staged_spec(self) -> command.ContainerSpec:
+        into, staged = str(self.staging), str(fetching.place(self.job))
+        return command.restore_staged(self.job, self._run_dir, path=self.path, time=self.time, into=into, staged=staged)
+
+    @property
+    def _run_dir(self) -> str:
+        return host.run_dir(self.job, "restore")
 
     @property
     def wish(self) -> dict[str, Any]:
-        """All that decides what a restore brings: two of equal wishes bring the same."""
-        job = self.job
-        prefixes = job.file_prefixes
-        return {
-            "target": job.url,
-            "endpoint_url": job.endpoint_url,
-            "file_prefixes": [prefixes.volume, prefixes.manifest, prefixes.signature],
-            "extra_args": list(job.extra_args),
-            "path": self.path,
-            "time": to_w3(self.time),
-        }
+        return proving.wish(self.job, self.path, self.time)
+
+    def known(self, sets: list[manifest.BackupSet]) -> _Order:
+        """The same once it is known which sets it reads."""
+        return replace(self, time=sets[-1].end, sets=tuple(sets))
 
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -95,7 +104,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise destination.not_empty(order.dest)
     archive = Archive(order.job)
     archive.engine.refuse_others(order.spec)  # else a first backup that still runs would be told as none
-    order = replace(order, time=archive.time_of_set(order.time))
+    order = order.known(archive.sets_at(order.time))
     result: dict[str, Any] = {
         "changed": True,
         "dest": str(order.dest),
@@ -107,15 +116,23 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     held = _held(order)
     if held:
         _tidy(archive, order)
-        return {**result, "changed": bool(settled), "restored": held, "diff": _diff(order, bool(settled))}
+        result.update(changed=bool(settled), restored=held, diff=_diff(order, bool(settled)))
+        return {**result, **_proof_of_held(archive, order, check_mode)}
     result["diff"] = _diff(order, True)
     if check_mode:
         _preflight(archive, order, result)
         return result
 
-    def before() -> None:
-        _preflight(archive, order, result)
+    def before() -> command.ContainerSpec:
+        made, way = _preflight(archive, order, result)
+        if way.is_staged:
+            result["fetch"].update(staging.fetch(archive, made, order.sets).to_result())
+        else:
+            fetching.drop(order.job)
         placing.stage(order.job, order.staging)
+        spec = order.staged_spec if way.is_staged else order.spec
+        result["command"] = list(spec.argv)
+        return spec
 
     _restore(archive, order, before, result)
     return result
@@ -132,6 +149,21 @@ def _diff(order: _Order, changes: bool) -> dict[str, Any]:
     }
 
 
+def _proof_of_held(archive: Archive, order: _Order, check_mode: bool) -> dict[str, Any]:
+    """The proof of what the destination holds already: remembered, or made now."""
+    if not order.prove:
+        return {}
+    digest = proving.digest_of(order.dest)
+    known = proving.remembered(order.job, order.dest, order.wish, digest)
+    if known:
+        return {"proof": known}
+    sets = list(order.sets)
+    proving.require_provable(archive, sets)
+    if check_mode:
+        return {"changed": True}
+    return {"changed": True, "proof": proving.in_place(archive, order.dest, order.path, sets, digest, fails=True)}
+
+
 def _order(params: dict[str, Any]) -> _Order:
     order = _Order(
         job=Job.from_params(params["job"]),
@@ -140,6 +172,8 @@ def _order(params: dict[str, Any]) -> _Order:
         dest=destination.checked(params["dest"]),
         force=params["force"],
         rate=estimate.checked_rate(params["expected_rate"]),
+        fetch=params["fetch"],
+        prove=params["prove"],
     )
     if order.force:
         destination.refuse_to_replace(order.job, order.dest, order.path)
@@ -184,13 +218,22 @@ def _held(order: _Order) -> dict[str, Any] | None:
 # --- before ---------------------------------------------------------------------------------------------------------
 
 
-def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
+def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple[Plan, estimate.Way]:
     """All that can be known before a byte is written, each with its own message."""
-    made = readable_plan(archive, order.path, order.time)
-    result["plan"] = made.to_result()
+    if order.prove:
+        proving.require_provable(archive, list(order.sets))
+    made, _chosen = archive.plan(order.path, order.time)
+    way = staging.way(order.job, order.dest, made, order.fetch)
+    made = staging.at_hand(order.job, made) if way.is_staged else made
+    require_readable(archive, made, order.path, order.time)
+    result["plan"], result["fetch"] = made.to_result(), {"way": way.name, "why": way.why}
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
     result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
     replaces = not placing.is_free(order.dest)
+    if not (order.path or replaces or mounts.is_point(order.dest)) and destination.inodes_suffice(
+        order.dest, estimate.most_files(archive.signature_bytes(order.sets))
+    ):
+        return made, way  # a list could tell nothing more, and takes a run
     try:
         found = _compared(archive, order, replaces)
     except PermafrostError as error:
@@ -200,7 +243,7 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
         result["warnings"].append(
             f"The files of the backup cannot be listed, so that no path and no inodes were checked: {error.what}"
         )
-        return
+        return made, way
     if order.path and found.roots[1] is None:
         raise archive.path_not_there(order.path, order.time)
     if replaces or mounts.is_point(order.dest):
@@ -211,6 +254,7 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> None:
         result["diff"] = found.to_diff(str(order.dest))
     else:
         result["diff"]["after"]["files_and_directories"] = found.new_size
+    return made, way
 
 
 def _compared(archive: Archive, order: _Order, replaces: bool) -> comparison.Difference:
@@ -226,10 +270,15 @@ def _compared(archive: Archive, order: _Order, replaces: bool) -> comparison.Dif
 def readable_plan(archive: Archive, path: str, time: datetime, reader: str = "restore") -> Plan:
     """The plan of a restore, or of another run that reads the same. Raises VolumesFrozen unless it can start now."""
     made, chosen = archive.plan(path, time)
-    if not made.ready:
-        archive.require_path(path, chosen)  # else duplicity says so itself, before anything is written
-        raise _frozen(made, reader)
+    require_readable(archive, made, path, chosen, reader)
     return made
+
+
+def require_readable(archive: Archive, made: Plan, path: str, time: datetime, reader: str = "restore") -> None:
+    """Raise VolumesFrozen unless all of the plan can be read now."""
+    if not made.ready:
+        archive.require_path(path, time)  # else duplicity says so itself, before anything is written
+        raise _frozen(made, reader)
 
 
 def _frozen(made: Plan, reader: str) -> VolumesFrozen:
@@ -247,13 +296,13 @@ def _frozen(made: Plan, reader: str) -> VolumesFrozen:
 # --- the run, and after ---------------------------------------------------------------------------------------------
 
 
-def _restore(archive: Archive, order: _Order, before: Callable[[], None], result: dict[str, Any]) -> None:
+def _restore(archive: Archive, order: _Order, before: Before, result: dict[str, Any]) -> None:
     try:
         finished, run = archive.run(order.spec, before)
         if finished.exit_code:
             raise destination.where_full(order.job, order.dest, archive.failure(finished, run, order.time))
         _require_whole(run, order)
-        _put_in_place(order, finished, result)
+        _put_in_place(archive, order, finished, result)
     finally:
         _tidy(archive, order)
     result["elapsed_seconds"] = finished.elapsed_seconds
@@ -281,19 +330,34 @@ def _require_whole(run: log.Run, order: _Order) -> None:
     raise RestoreIncomplete(what, paths=failed)
 
 
-def _put_in_place(order: _Order, finished: Finished, result: dict[str, Any]) -> None:
-    """Move the restored data to the destination, unless another task that waited for the same run was first."""
+def _put_in_place(archive: Archive, order: _Order, finished: Finished, result: dict[str, Any]) -> None:
+    """Prove the restored data and move them to the destination, unless another task with the same run was first."""
     done = Path(finished.log_file).with_name("in-place")
     data = order.staging / "data"
     with host.locked(order.job, "restore", wait_seconds=None):
         if done.exists():
-            result["restored"] = (placing.remembered(order.job, order.dest) or {}).get("counts")
+            result.update(_told_by_another(order))
             return
         _require_leave(order, data)
-        counts, warnings = placing.put(order.job, data, order.dest, order.wish)
+        if order.prove:
+            result["proof"] = proving.prove(archive, data, order.path, list(order.sets))
+
+        def told(digest: str) -> None:
+            if order.prove:
+                proving.remember(order.job, order.dest, order.wish, digest, result["proof"])
+
+        counts, warnings = placing.put(order.job, data, order.dest, order.wish, told)
         done.touch()
+        fetching.drop(order.job)
     result["restored"] = counts.to_result()
     result["warnings"] += warnings
+
+
+def _told_by_another(order: _Order) -> dict[str, Any]:
+    """What the task that was first has remembered."""
+    record = placing.remembered(order.job, order.dest) or {}
+    known = proving.remembered(order.job, order.dest, order.wish, record.get("digest", ""))
+    return {"restored": record.get("counts"), **({"proof": known} if known else {})}
 
 
 def _require_leave(order: _Order, data: Path) -> None:

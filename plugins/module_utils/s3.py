@@ -25,6 +25,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EndpointUnreachable,
     MissingLibrary,
     NoCredentials,
+    VolumesFrozen,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 
@@ -32,6 +33,9 @@ _CONNECT_SECONDS = 10
 # The most keys that DeleteObjects takes.
 DELETE_AT_ONCE = 1000
 _READ_SECONDS = 60
+# How much of an object is in memory at once, and how often one may break off on its way.
+_PIECE = 1 << 20
+_BREAKS = 10
 _REFUSED = {
     "AccessDenied",
     "InvalidAccessKeyId",
@@ -118,6 +122,24 @@ class Bucket:
             content: bytes = self._client.get_object(Bucket=self.name, Key=key, **part)["Body"].read()
             return content
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """The content of an object piece by piece. Where a connection breaks, it goes on from there."""
+        at, etag, breaks = 0, "", 0
+        while True:
+            rest = {"Range": f"bytes={at}-", "IfMatch": etag} if at else {}
+            try:
+                with self._explained("read", key):
+                    reply = self._client.get_object(Bucket=self.name, Key=key, **rest)
+                    etag = reply["ETag"]
+                    for piece in reply["Body"].iter_chunks(_PIECE):
+                        at += len(piece)
+                        yield piece
+                return
+            except EndpointUnreachable:
+                breaks += 1
+                if not at or breaks > _BREAKS:
+                    raise
+
     def uploads(self, prefix: str) -> list[Upload]:
         """Unfinished multipart uploads below ``prefix``."""
         with self._explained("list"):
@@ -202,6 +224,9 @@ class Bucket:
             return _Reply(_RESTORE_STATES[code])
         if code == "RequestTimeTooSkewed" or re.search("Signature (?:expired|not yet current)", str(error)):
             return ClockSkewed(f"{_clocks(error)}, so it refused to {what} in bucket {self.name}.", code=code)
+        if code == "InvalidObjectState" and what.startswith("read "):
+            key = what.partition(" ")[2]
+            return VolumesFrozen(f"{key} is frozen: its thawed copy has expired.", frozen=[key], thawing=[])
         if code in ("NoSuchBucket", "404") and what == "list":
             return BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name)
         if code in _REFUSED:

@@ -14,6 +14,11 @@ description:
   - Restores into a hidden directory beside the destination and moves it into place in one step, so that a restore
     that fails or is killed leaves nothing there. In a mount point, which cannot be renamed, entries are moved one by
     one; what a kill interrupts there is finished by the next task of the job.
+  - Fetches the volumes first and checks each against the SHA1 of its manifest, where the disk has room, so that damage
+    is known before a file is written, a killed restore fetches no finished volume again, and a thawed copy that expires
+    on the way does no harm.
+  - Proves what it restored before it is moved into place, against the signatures of that time. These are other objects
+    than the volumes, and need no thaw.
   - A destination that holds the same restore already, unchanged, is left alone. No volume is read for that, so they may
     be frozen again. What counts is names, types, sizes, mtimes, modes, owners and the targets of links, and no content.
 author:
@@ -42,6 +47,23 @@ options:
         what holds more than that, and whatever touches the directories of the job.
     type: bool
     default: false
+  fetch:
+    description:
+      - V(staged) fetches all volumes into a directory below O(job.state_dir) before duplicity starts, which then has
+        neither network nor AWS credentials. The directory goes with the success; what a failed or killed task has
+        fetched stays.
+      - V(streamed) lets duplicity read each volume when it comes to it.
+      - V(auto) is V(staged) where the disk has room for the volumes beside the restore, else V(streamed).
+    type: str
+    choices: [auto, staged, streamed]
+    default: auto
+  prove:
+    description:
+      - Compare every restored file with the signatures of its time before anything is in place.
+      - It needs an image of this collection. With another one, or where the bucket lacks signatures, the task is
+        refused before it begins unless this is V(false).
+    type: bool
+    default: true
   expected_rate:
     description:
       - How many MB of volumes this host reads and restores in a second. The end of the restore is estimated with it,
@@ -53,6 +75,7 @@ attributes:
     description: Shows what a restore with O(force) replaces, file by file, and of a new place what comes there.
     support: full
 seealso:
+  - module: permafrost.backup.duplicity_prove
   - module: permafrost.backup.glacier_restore_info
   - module: permafrost.backup.glacier_restore
 """
@@ -85,6 +108,12 @@ EXAMPLES = r"""
     force: true
   check_mode: true
   diff: true
+
+- name: Restore with the image of the guide, which has no program for the proof
+  permafrost.backup.duplicity_restore:
+    job: "{{ web01_data | combine({'image': 'duplicity-local:latest-s3'}) }}"
+    dest: /srv/restored
+    prove: false
 
 - name: Restore a backup for GnuPG keys, on a host that gets the secret key for this task alone
   permafrost.backup.duplicity_restore:
@@ -137,6 +166,18 @@ plan:
   returned: when something was to be restored, unless RV(attached)
   type: dict
   sample: {bucket: acme-dr, ready: true, volume_count: 1, size_bytes: 1073741824, states: {}, volumes: []}
+fetch:
+  description:
+    - How the volumes were, or would be, got, and why. C(fetched) volumes were read, C(kept) were there from an earlier
+      task. These two, bytes and seconds are there only when they were staged.
+  returned: when something was restored, unless RV(attached); in check mode too
+  type: dict
+  sample: {way: staged, why: "There is room.", fetched: 14, kept: 0, size_bytes: 1073741824, elapsed_seconds: 12.5}
+proof:
+  description: What was compared with the signatures of that time, as in M(permafrost.backup.duplicity_prove).
+  returned: when O(prove) is true, except in check mode; with a failure, what differs
+  type: dict
+  sample: {proven: true, files: 1200, directories: 34, others: 5, size_bytes: 73400320, difference_count: 0}
 elapsed_seconds:
   description: The time that the container ran.
   returned: when something was restored
@@ -173,6 +214,8 @@ SPEC = {
     **module.SELECTION_ARGUMENTS,
     "dest": {"type": "path", "required": True},
     "force": {"type": "bool", "default": False},
+    "fetch": {"type": "str", "choices": ["auto", "staged", "streamed"], "default": "auto"},
+    "prove": {"type": "bool", "default": True},
     "expected_rate": {"type": "float", "default": 10},
 }
 

@@ -1,4 +1,4 @@
-"""python -m bench [--data A B C D] [--only NAME] [--no-listing] [--hosts N] [--rounds N]: the tables of the README."""
+"""python -m bench [--data A B C D] [--only NAME] [--no-…] [--hosts N] [--rounds N]: the tables of the README."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
-from bench import contestants, datasets, fleet
+from bench import contestants, datasets, fleet, restores
 from bench.measure import Usage
 from lab.s3.client_api import S3Lab
 
@@ -26,7 +27,7 @@ def main() -> None:
     sources = {name: datasets.make(name) for name in options.data}
     with S3Lab() as s3:
         _ceiling(s3)
-        for data, source in sources.items():
+        for data, source in sources.items() if options.backups else ():
             results = {
                 name: _median(
                     [
@@ -38,6 +39,8 @@ def main() -> None:
             }
             _table(data, results)
             _verdicts(data, results)
+        for data in set(options.data) & {"A", "B"} if options.restores else ():
+            _restores(data, sources[data], s3, options.rounds)
         if options.listing:
             _listing(s3)
     if options.hosts:
@@ -65,11 +68,22 @@ def _fleet(count: int) -> None:
     _verdict("changes of the second run", second.changed, 0)
 
 
+def _restores(data: str, source: Path, s3: S3Lab, rounds: int) -> None:
+    """From thawed volumes, on a new host."""
+    runs = restores.measure(source, s3, f"restore-{data.lower()}", rounds)
+    results = {name: _median(found) for name, found in runs.items()}
+    _table(f"restore of {data}", results)
+    ours, bare = results[restores.OURS], results[restores.BARE]
+    _verdict("wall s against 1.1 x bare duplicity + 1 s", ours.wall, restores.limit(bare))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--data", nargs="*", choices=["A", "B", "C", "D"], default=["A", "B", "C", "D"])
     parser.add_argument("--listing", action=argparse.BooleanOptionalAction, default=True, help="of a million files")
     parser.add_argument("--hosts", type=int, default=16, help="of the playbook site; 0 leaves it out")
+    parser.add_argument("--backups", action=argparse.BooleanOptionalAction, default=True, help="of each data set")
+    parser.add_argument("--restores", action=argparse.BooleanOptionalAction, default=True, help="of A and B")
     parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
     return parser.parse_args()

@@ -40,6 +40,9 @@ class Stage:
     scratch: Path
 
 
+# As a user of the guide hands them over.
+_KEYS = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
+
 Contestant = Callable[[Stage], Usage]
 
 
@@ -113,20 +116,29 @@ def same_image(stage: Stage) -> Usage:
 
 def bare_duplicity(stage: Stage) -> Usage:
     """Stock duplicity with its own gzip and the guide's volume size."""
-    keys = ["-e", "AWS_ACCESS_KEY_ID", "-e", "AWS_SECRET_ACCESS_KEY", "-e", "HOME=/tmp"]
-    return _container(stage, STOCK_IMAGE, keys, ["--s3-use-deep-archive", "--volsize", "1024"])
+    return _container(stage, STOCK_IMAGE, _KEYS, ["--s3-use-deep-archive", "--volsize", "1024"])
+
+
+def bare_restore(stage: Stage, name: str, dest: str) -> Usage:
+    """duplicity restore in an image, with an archive directory that is empty."""
+    archive = ["--no-encryption", "--archive-dir", f"/scratch/archive of {dest}", "--tempdir", "/scratch"]
+    target = ["--s3-endpoint-url", stage.s3.endpoint_url, f"s3://{stage.bucket}/bench", f"/scratch/{dest}"]
+    return _docker(stage, name, _KEYS, ["restore", *archive, *target])
 
 
 def _container(stage: Stage, name: str, settings: list[str], options: list[str]) -> Usage:
+    common = ["--no-encryption", "--archive-dir", "/scratch/archive", "--tempdir", "/scratch"]
+    target = ["--s3-endpoint-url", stage.s3.endpoint_url, "/source", f"s3://{stage.bucket}/bench"]
+    return _docker(stage, name, settings, ["full", *common, *options, *target])
+
+
+def _docker(stage: Stage, name: str, settings: list[str], words: list[str]) -> Usage:
     label = f"permafrost.bench={stage.bucket}"
     mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/scratch", "--tmpfs", "/tmp"]
     run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *settings, name]
-    common = ["--no-encryption", "--archive-dir", "/scratch/archive", "--tempdir", "/scratch"]
-    target = ["--s3-endpoint-url", stage.s3.endpoint_url, "/source", f"s3://{stage.bucket}/bench"]
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
     environment = _environment(stage, DOCKER_HOST=os.environ["DOCKER_HOST"])
-    argv = [*run, "duplicity", "full", *common, *options, *target]
-    return process(argv, environment, stage.s3, also=container_pids(client, label))
+    return process([*run, "duplicity", *words], environment, stage.s3, also=container_pids(client, label))
 
 
 def restic(stage: Stage) -> Usage:
@@ -155,11 +167,20 @@ def rclone(stage: Stage) -> Usage:
     return process(["rclone", "copy", str(stage.source), f"lab:{stage.bucket}/bench"], environment, stage.s3)
 
 
-def aws_sync(stage: Stage) -> Usage:
+def aws_sync(stage: Stage, prefix: str = "bench") -> Usage:
     """aws s3 sync, file by file."""
-    argv = [str(_TOOLS / "bin" / "aws"), "s3", "sync", "--only-show-errors", "--storage-class", "DEEP_ARCHIVE"]
-    argv += ["--endpoint-url", stage.s3.endpoint_url, str(stage.source), f"s3://{stage.bucket}/bench"]
-    return process(argv, _environment(stage), stage.s3)
+    to = f"s3://{stage.bucket}/{prefix}"
+    return _sync(stage, "--storage-class", "DEEP_ARCHIVE", str(stage.source), to)
+
+
+def aws_sync_back(stage: Stage, prefix: str, dest: Path) -> Usage:
+    """aws s3 sync of what it has stored and somebody has thawed."""
+    return _sync(stage, "--force-glacier-transfer", f"s3://{stage.bucket}/{prefix}", str(dest))
+
+
+def _sync(stage: Stage, *words: str) -> Usage:
+    argv = [str(_TOOLS / "bin" / "aws"), "s3", "sync", "--only-show-errors", "--endpoint-url", stage.s3.endpoint_url]
+    return process([*argv, *words], _environment(stage), stage.s3)
 
 
 CONTESTANTS: dict[str, Contestant] = {
@@ -178,20 +199,20 @@ ALONE = ("permafrost.backup", "its container alone", "bare duplicity, gzip")
 
 def listing(source: Path, s3: S3Lab, bucket: str) -> Usage:
     """duplicity_info with a pattern that fits little of a large backup: the module alone, without containers."""
-    with _stage(source, s3, bucket) as stage:
-        job = job_of(stage)
-        module(stage, "duplicity_backup", job)
-        return module(stage, "duplicity_info", job, containers=False, files=True, pattern="*/file-999999.txt")
+    with stage(source, s3, bucket) as made:
+        job = job_of(made)
+        module(made, "duplicity_backup", job)
+        return module(made, "duplicity_info", job, containers=False, files=True, pattern="*/file-999999.txt")
 
 
 def measure(name: str, source: Path, s3: S3Lab, bucket: str) -> Usage:
     """One contestant on a fresh bucket."""
-    with _stage(source, s3, bucket) as stage:
-        return CONTESTANTS[name](stage)
+    with stage(source, s3, bucket) as made:
+        return CONTESTANTS[name](made)
 
 
 @contextmanager
-def _stage(source: Path, s3: S3Lab, bucket: str) -> Iterator[Stage]:
+def stage(source: Path, s3: S3Lab, bucket: str) -> Iterator[Stage]:
     """A fresh bucket; its objects and scratch files go away afterwards."""
     client: Any = s3.client()
     client.create_bucket(Bucket=bucket)

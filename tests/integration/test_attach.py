@@ -165,7 +165,7 @@ def test_two_backups_at_once(slow: Job, watch: kills.Watch, source: Path) -> Non
 def test_two_restores_at_once(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     kills.succeeded(kills.run("duplicity_backup", job=slow))
     s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=SLOW_SECONDS)
-    options = {"job": slow, "dest": str(tmp_path / "dest")}
+    options = {"job": slow, "dest": str(tmp_path / "dest"), "fetch": "streamed"}
     tasks = [kills.ModuleProcess("duplicity_restore", **options) for _ in range(2)]
     results = [kills.succeeded(task.ended()) for task in tasks]
     assert sorted(result["attached"] for result in results) == [False, True]
@@ -179,7 +179,7 @@ def test_a_killed_restore(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path
     s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=SLOW_SECONDS)
     dest = tmp_path / "dest"
     for container_too in (True, False):
-        task = kills.ModuleProcess("duplicity_restore", job=slow, dest=str(dest))
+        task = kills.ModuleProcess("duplicity_restore", job=slow, dest=str(dest), fetch="streamed")
         watch.wait_running(task, "restore")
         task.kill(signal.SIGKILL)
         task.ended()

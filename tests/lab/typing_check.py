@@ -12,8 +12,8 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 PURE = (
     "anomaly", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences",
     "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs", "integrity", "job",
-    "log", "manifest", "offers", "openpgp", "pace", "prices", "report", "reporting", "retention", "retrieval",
-    "schema", "selection", "spreading", "times",
+    "log", "manifest", "offers", "openpgp", "pace", "prices", "proof", "report", "reporting", "retention",
+    "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,20 +17,22 @@ import pytest
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, s3, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, proof, s3, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     LOG_FILE,
     RESTORE,
     STATUS_FILE,
     ContainerSpec,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit import transcript
 from unit.stage import TRANSCRIPTS
 
+VOLUME = b"encrypted"
+VOLUME_SHA1 = hashlib.sha1(VOLUME).hexdigest().encode()
 SEAL, OTHER_SEAL = b"sealed ", b"sealed with another passphrase "
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,6 +57,10 @@ class World:
     uploads: list[Upload] = field(default_factory=list)
     deleted: list[list[str]] = field(default_factory=list)  # the keys of each request
     who: list[Any] = field(default_factory=list)  # the credentials of each bucket
+    labels: dict[str, str] = field(default_factory=lambda: {proof.LABEL: "1"})  # of the image
+    proof: proof.Proof | None = field(default_factory=lambda: proof.Proof(files=1, size_bytes=7))  # the answer
+    orders: list[dict[str, Any]] = field(default_factory=list)  # what proofs were about
+    fetched: list[str] = field(default_factory=list)  # the names of objects that were read piece by piece
 
     def job(self, **changes: Any) -> dict[str, Any]:
         """The options of a task's job."""
@@ -99,7 +107,7 @@ class World:
             return self.contents[name]
         recorded = transcript.manifests(self.manifests).get(name.removesuffix(".gpg"))
         if recorded is None:
-            return b"encrypted"
+            return VOLUME
         return SEAL + recorded if name.endswith(".gpg") else recorded
 
     def drop(self, part: str) -> None:
@@ -115,14 +123,16 @@ class FakeEngine:
     def __init__(self, job: Job) -> None:
         self.job = job
 
-    def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         self.refuse_others(spec)
         host.prepare(self.job, spec.verb)
         if before:
-            before()
+            spec = before() or spec
         self.world.specs.append(spec)
         if spec.verb == "manifests":
             self._unseal(spec)
+        if spec.verb == "prove":
+            return self._prove(spec)
         recorded = transcript.load(self.world.replies[spec.verb])
         log = Path(host.run_dir(self.job, spec.verb), LOG_FILE)
         log.write_text(recorded.log, encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -140,11 +150,28 @@ class FakeEngine:
             attached=False,
         )
 
+    def _prove(self, spec: ContainerSpec) -> Finished:
+        run_dir, now = Path(host.run_dir(self.job, spec.verb)), datetime.now(timezone.utc)
+        self.world.orders.append(json.loads((run_dir / proof.ORDER).read_text()))
+        answer = self.world.proof
+        if answer:
+            (run_dir / proof.ANSWER).write_text("".join(f"{line}\n" for line in answer.lines()))
+        code = 0 if answer and answer.proven else 1
+        return Finished(code, "" if answer else "usage: permafrost", str(run_dir / LOG_FILE), now, now, 0.5, False)
+
+    def image_labels(self) -> dict[str, str]:
+        return self.world.labels
+
     def _bring_manifests(self) -> None:
+        """Manifests and signatures; the SHA1 of each volume is that of what the bucket has for all."""
         target = Path(self.job.archive_dir, self.job.name)
         target.mkdir(exist_ok=True)
         for source in (TRANSCRIPTS / self.world.manifests).iterdir():
-            (target / source.name).write_bytes(source.read_bytes())
+            text = re.sub(rb"Hash SHA1 \w+", b"Hash SHA1 " + VOLUME_SHA1, source.read_bytes())
+            (target / source.name).write_bytes(text)
+        for key in self.world.objects:
+            if ".sigtar" in key:
+                (target / f"{key.rpartition('/')[2].partition('.sigtar')[0]}.sigtar.gz").touch()
 
     def _restore(self, spec: ContainerSpec) -> None:
         into = Path(next(one.source for one in spec.mounts if one.target == RESTORE), "data")
@@ -172,7 +199,7 @@ class FakeEngine:
     def refuse_others(self, spec: ContainerSpec) -> None:
         if spec.verb in self.world.fails:
             raise self.world.fails[spec.verb]
-        if spec.verb != "restore":
+        if spec.verb not in ("restore", "prove"):
             placing.clear(self.job)  # what the engine tidies up when it looks for containers
 
 
@@ -198,6 +225,15 @@ class FakeBucket:
     def read(self, key: str, first: int | None = None) -> bytes:
         assert key in self.world.objects
         return self.world.content(key)[:first]
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        name = key.rpartition("/")[2]
+        self.world.fetched.append(name)
+        if name in self.world.fails:
+            raise self.world.fails[name]
+        content = self.read(key)
+        yield content[:4]
+        yield content[4:]
 
     def uploads(self, prefix: str) -> list[Upload]:
         if "uploads" in self.world.fails:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import uuid
 from collections import deque
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,12 @@ from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     ContainerSpec,
     import_keys,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.container import LASTING, Finished, Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.container import (
+    LASTING,
+    Before,
+    Finished,
+    Interrupted,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
@@ -44,12 +48,12 @@ class Local:
         self._job = job
         self.shown: deque[str] = deque(maxlen=_OUTPUT_LINES)
 
-    def run(self, spec: ContainerSpec, before: Callable[[], None] | None = None) -> Finished:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         """Run to the end, whatever the exit code is. ``before`` may refuse, make ready, and run short verbs."""
         with host.locked(self._job, spec.verb):
             host.prepare(self._job, spec.verb)
             if before:
-                before()
+                spec = before() or spec
             _link_places(spec)
             _write_secrets(spec)
             started = _now()
@@ -63,6 +67,10 @@ class Local:
 
     def refuse_others(self, spec: ContainerSpec) -> None:
         """The lock has done so."""
+
+    def image_labels(self) -> dict[str, str]:
+        """A container does not see those of its own image."""
+        return {}
 
     def _keep(self, spec: ContainerSpec, started: datetime, code: int, output: str) -> Finished:
         finished, run = _now(), uuid.uuid4().hex
