@@ -300,10 +300,9 @@ def test_a_large_quote_is_what_the_log_bills(s3: S3Lab, bucket: str) -> None:
     s3.seed(bucket, "deep", 1300, 123_456_789_012, "DEEP_ARCHIVE")
     s3.seed(bucket, "flexible", 700, 60_000_000_001, "GLACIER")
     s3.fault("RestoreObject", kind="503", count=20)
-    sizes = {one["key"]: one["size"] for one in s3.state(bucket)}
-    keys = ("key", "size_bytes", "storage_class", "state")
-    found = [(one["key"], one["size"], one["storage_class"], one["state"]) for one in s3.state(bucket)]
-    plan = {"bucket": bucket, "volumes": [dict(zip(keys, one, strict=True)) for one in found]}
+    found = s3.state(bucket)
+    sizes = {one["key"]: one["size"] for one in found}
+    plan = {"bucket": bucket, "volumes": [{**one, "size_bytes": one["size"]} for one in found]}
     prices = yaml.safe_load(PRICES.read_text())
     quoted = kills.succeeded(kills.run("glacier_quote_info", plan=plan, prices=prices, tier="Standard"))
     assert float(quoted["chosen"]["thaw_usd"]) > 3000
