@@ -8,7 +8,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, container, credentials
@@ -45,6 +45,7 @@ def read_by_the_sdk(one: Job) -> botocore.session.Session:
     return session
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS, st.none() | WORDS)
 def test_the_sdk_reads_any_key_pair_as_it_was(access: str, secret: str, token: str | None) -> None:
     one = job(params(access_key=access, secret_key=secret, session_token=token))
@@ -53,6 +54,7 @@ def test_the_sdk_reads_any_key_pair_as_it_was(access: str, secret: str, token: s
     assert read == [access, secret, token]
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_the_sdk_reads_any_external_id_as_it_was(secret: str, external_id: str) -> None:
     pair = {"access_key": "A", "secret_key": secret}
