@@ -49,7 +49,16 @@ def checked_job(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_file(job: dict[str, Any]) -> str:
-    """A checked job as the image's program reads it. It holds the job's secrets."""
+    """A checked job as the image's program reads it for backups. It holds the job's secrets."""
+    return _text(compose.for_backups(job))
+
+
+def cleanup_file(job: dict[str, Any]) -> str:
+    """The same for the cleanup on the host. It holds the credentials that may delete."""
+    return _text(compose.for_cleanup(job))
+
+
+def _text(job: dict[str, Any]) -> str:
     return json.dumps({"job": job}, indent=2, sort_keys=True) + "\n"
 
 
@@ -69,6 +78,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "checked_job": checked_job,
+            "cleanup_file": cleanup_file,
             "compose_project": compose_project,
             "job_file": job_file,
             "named_directories": named_directories,

@@ -12,6 +12,8 @@ description:
   - Decides from the bucket's listing alone and deletes through S3. It needs no container, no archive directory and no
     passphrase, and runs on any host. The job's own host drops its copies of what is gone at its next backup.
   - With several rules a set goes when any of them says so. A set counts when its manifest is in the bucket.
+  - Without a rule of its own a task applies O(job.retention), and without O(credentials) it uses
+    O(job.cleanup_credentials).
   - Refuses to delete the last chain that can be restored, and where the key prefix holds sets of another job.
   - Deletes the newest set of a chain first, and of each set the manifest first. A task that is killed leaves whole sets
     and sets that no restore uses; the next one with a rule about chains deletes those too.

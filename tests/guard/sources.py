@@ -20,8 +20,8 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences", "encryption", "errors",
-    "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices",
-    "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "policy",
+    "prices", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences", "encryption", "errors",
-    "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "prices",
-    "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "estimate", "extra_args", "glacier", "globs", "integrity", "job", "log", "manifest", "openpgp", "pace", "policy",
+    "prices", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

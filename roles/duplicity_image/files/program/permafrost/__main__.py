@@ -12,6 +12,7 @@ from permafrost import guide, runs
 
 COMMANDS: dict[str, Callable[[], int]] = {
     "backup": runs.backup,
+    "cleanup": runs.cleanup,
     "verify": runs.verify,
 }
 

@@ -1,13 +1,14 @@
-"""The runs of a timer: a backup, an integrity check. What they find goes to the log and to the job's records."""
+"""The runs of a timer: a backup, an integrity check, a cleanup. What they find goes to the log and to the records."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import integrity
+from ansible_collections.permafrost.backup.plugins.module_utils import cleaning, integrity
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import back_up
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
@@ -43,6 +44,24 @@ def verify() -> int:
     result = check_integrity(_archive(_read()["job"]), frozenset(integrity.DAMAGE))
     _say(result["warnings"])
     print(f"whole: {result['set_count']} sets in {result['object_count']} objects")
+    return 0
+
+
+def cleanup() -> int:
+    """Delete what the job's retention says, and say how much. Raises PermafrostError.
+
+    Its job file is another one than that of backups, and what that one says of credentials does not count.
+    """
+    job = Job.from_params(_read()["job"])
+    if job.retention is None or job.cleanup_credentials is None:
+        raise BadInput("The job file is not that of a cleanup: it lacks retention or cleanup_credentials.")
+    archive = Archive(replace(job, credentials=job.cleanup_credentials), runner=Local(job))
+    result = cleaning.clean(archive, job.retention.rules(datetime.now(timezone.utc)), check_mode=False)
+    _say(result.get("warnings", []))
+    print(
+        f"deleted {len(result['sets'])} sets in {result['object_count']} objects, {sum(result['size_bytes'].values())} "
+        f"bytes; {len(result['kept'])} chains stay"
+    )
     return 0
 
 
