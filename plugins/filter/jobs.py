@@ -62,9 +62,9 @@ def _text(job: dict[str, Any]) -> str:
     return json.dumps({"job": job}, indent=2, sort_keys=True) + "\n"
 
 
-def compose_project(job: dict[str, Any]) -> dict[str, Any]:
-    """The compose file of a checked job, without secrets."""
-    return compose.project(Job.from_params(job))
+def compose_project(job: dict[str, Any], time_zone: bool = False) -> dict[str, Any]:
+    """The compose file of a checked job, without secrets. ``time_zone``: whether its host has /etc/localtime."""
+    return compose.project(Job.from_params(job), time_zone=time_zone)
 
 
 def named_directories(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -21,12 +21,16 @@ CLEANUP_FILE = "cleanup.json"
 _NOT_A_TASK = "timer"
 # The program gets SIGTERM, ends duplicity and writes its record.
 _STOP_SECONDS = 40
+_CLOCK = "/etc/localtime"
 
 
-def project(job: Job) -> dict[str, Any]:
-    """The compose file of a job: what its timers run, or the container with a scheduler of its own."""
+def project(job: Job, *, time_zone: bool = False) -> dict[str, Any]:
+    """The compose file of a job: what its timers run, or the container with a scheduler of its own.
+
+    ``time_zone``: the host has /etc/localtime, by which the scheduler's clock goes then.
+    """
     if job.scheduler == "container":
-        services = {"scheduler": _scheduler(job)}
+        services = {"scheduler": _scheduler(job, time_zone)}
     else:
         services = {verb: _run(job, verb) for verb in ("backup", "verify")}
     secrets = {"job": {"file": f"./{JOB_FILE}"}}
@@ -74,18 +78,20 @@ def _cleanup(job: Job) -> dict[str, Any]:
     return {**service, "secrets": secrets, "labels": labels, "logging": {"driver": "none"}}
 
 
-def _scheduler(job: Job) -> dict[str, Any]:
+def _scheduler(job: Job, time_zone: bool) -> dict[str, Any]:
     """It runs for ever, so it has no job's label, by which modules would take it for a backup that is on."""
     spec = command.backup(job, "/nowhere", full=False, dry_run=False)
+    service = _service(job, "scheduler", spec)
     return {
-        **_service(job, "scheduler", spec),
+        **service,
+        "volumes": [*service["volumes"], *([_volume(_CLOCK, _CLOCK, True)] if time_zone else [])],
         "container_name": container_name(job.name, "scheduler"),
         "secrets": ["job"],
         "restart": "unless-stopped",
         "stop_grace_period": f"{_STOP_SECONDS}s",
         "healthcheck": {
             "test": ["CMD", "permafrost", "healthy"],
-            "interval": "1m",
+            "interval": "30s",
             "timeout": "20s",
             "retries": 3,
             "start_period": "30s",

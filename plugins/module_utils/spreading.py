@@ -17,12 +17,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 def next_full(target: str, period: timedelta, last_full: datetime) -> datetime:
     """When the full after ``last_full`` is due: at the job's next point, or on the way to it."""
-    left = (_phase(target, period) - (last_full - _EPOCH)) % period or period
+    left = (phase(target, period) - (last_full - _EPOCH)) % period or period
     # Two chains of equal length lead to the point after the next one that is too near.
     return last_full + (left if left >= period / 2 else (period + left) / 2)
 
 
-def _phase(target: str, period: timedelta) -> timedelta:
+def phase(target: str, period: timedelta) -> timedelta:
     """The job's place in the period: always the same, and even over many jobs."""
     number = int.from_bytes(hashlib.sha256(target.encode()).digest()[:8], "big")
     return timedelta(seconds=number % int(period.total_seconds()))

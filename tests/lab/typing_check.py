@@ -16,7 +16,10 @@ PURE = (
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.
-PROGRAM = ("call", "child", "entry", "explain", "flags", "guide", "masking", "options", "words")
+PROGRAM = (
+    "call", "child", "cron", "entry", "explain", "flags", "guide", "heartbeat", "jobs", "masking", "options", "outcome",
+    "running", "scheduler", "stamps", "timetable", "words",
+)  # fmt: skip
 PROGRAM_DIR = CHECKOUT / "roles" / "duplicity_image" / "files" / "program"
 
 

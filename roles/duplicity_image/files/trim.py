@@ -1,4 +1,7 @@
-"""Take from the virtual environment what a backup to S3 never uses: data of 400 other services, 40 other back ends."""
+"""Take from the virtual environment what a backup to S3 never uses: data of 400 other services, 40 other back ends.
+
+Of APScheduler the triggers stay: the scheduler is our own.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ def main(environment: Path) -> None:
     packages = next(environment.glob("lib/python3.*/site-packages"))
     keep_folders(packages / "botocore/data", BOTOCORE_SERVICES)
     keep_folders(packages / "boto3/data", BOTO3_SERVICES)
+    keep_folders(packages / "apscheduler", {"triggers"})
     for path in (packages / "duplicity/backends").iterdir():
         if path.name not in BACKENDS:
             remove(path)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from importlib import import_module
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
-from permafrost import guide, runs
 
-COMMANDS: dict[str, Callable[[], int]] = {
-    "backup": runs.backup,
-    "cleanup": runs.cleanup,
-    "verify": runs.verify,
+# Each is a function of its name. Only what is asked for is imported: a health check comes every half minute.
+COMMANDS = {
+    "backup": "runs",
+    "cleanup": "runs",
+    "verify": "runs",
+    "scheduler": "scheduler",
+    "healthy": "heartbeat",
 }
 
 
@@ -23,15 +25,14 @@ def main(argv: list[str]) -> int:
     ``guide NAME WORDS…`` is a command of the guide's container, with duplicity's own exit codes.
     """
     if argv[:1] == ["guide"]:
-        return guide.main(argv[1:])
-    command = COMMANDS.get(argv[0]) if len(argv) == 1 else None
-    if command is None:
+        return int(import_module("permafrost.guide").main(argv[1:]))
+    if len(argv) != 1 or argv[0] not in COMMANDS:
         print(f"usage: permafrost {' | '.join(COMMANDS)}", file=sys.stderr)
         return 2
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
     try:
-        return command()
+        return int(getattr(import_module(f"permafrost.{COMMANDS[argv[0]]}"), argv[0])())
     except PermafrostError as error:
         print(error.message, file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ from permafrost.flags import translate
 from permafrost.options import Line
 from permafrost.words import Values
 
+COMMANDS = ("dup", "backup", "restore")
 # The guide's container has this one in its image.
 _SOURCE = "/mnt/backup/src"
 

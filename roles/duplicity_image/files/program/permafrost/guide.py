@@ -13,7 +13,6 @@ from permafrost import call, child, explain
 from permafrost.masking import mask
 from permafrost.words import Values
 
-COMMANDS = ("dup", "backup", "restore")
 # duplicity's own exit code for a command line that it does not take.
 REFUSED = 23
 
@@ -25,8 +24,8 @@ def main(argv: Sequence[str]) -> int:
         values = call.prepare(surroundings())
         if name == "explain":
             return _explain(given, values)
-        if name not in COMMANDS:
-            raise BadInput(f"There is no command {name}: there are {', '.join(COMMANDS)} and explain.")
+        if name not in call.COMMANDS:
+            raise BadInput(f"There is no command {name}: there are {', '.join(call.COMMANDS)} and explain.")
         return run(call.command(name, given, values), values)
     except BadInput as error:
         print(mask(f"{error.what} {error.meaning}", os.environ), file=sys.stderr)
@@ -46,7 +45,7 @@ def surroundings() -> Values:
 
 
 def _explain(given: Sequence[str], values: Values) -> int:
-    name, *rest = given if given[:1] and given[0] in COMMANDS else ("dup", *given)
+    name, *rest = given if given[:1] and given[0] in call.COMMANDS else ("dup", *given)
     if not given and values.environment.get("DST"):
         name = "backup"
     print(explain.text(call.command(name, rest, values), values))

@@ -25,7 +25,7 @@ JOB_FILE = Path("/run/secrets/job")
 
 def backup() -> int:
     """Back up, and say in one line what came of it. Raises PermafrostError."""
-    options = _read()["job"]
+    options = job_options()
     archive = _archive(options)
     full = options["schedule"]["spread_fulls"] and full_is_due(archive.job, datetime.now(timezone.utc))
     result = back_up(archive, full=full)
@@ -41,7 +41,7 @@ def backup() -> int:
 
 def verify() -> int:
     """Compare the bucket with its manifests, and say what was looked at. Raises PermafrostError."""
-    result = check_integrity(_archive(_read()["job"]), frozenset(integrity.DAMAGE))
+    result = check_integrity(_archive(job_options()), frozenset(integrity.DAMAGE))
     _say(result["warnings"])
     print(f"whole: {result['set_count']} sets in {result['object_count']} objects")
     return 0
@@ -52,7 +52,7 @@ def cleanup() -> int:
 
     Its job file is another one than that of backups, and what that one says of credentials does not count.
     """
-    job = Job.from_params(_read()["job"])
+    job = Job.from_params(job_options())
     if job.retention is None or job.cleanup_credentials is None:
         raise BadInput("The job file is not that of a cleanup: it lacks retention or cleanup_credentials.")
     archive = Archive(replace(job, credentials=job.cleanup_credentials), runner=Local(job))
@@ -75,6 +75,15 @@ def full_is_due(job: Job, now: datetime) -> bool:
     return bool(chains and period) and next_full(job.url, period, chains[-1].start) <= now
 
 
+def job_options() -> dict[str, Any]:
+    """The checked options of the job. Raises BadInput."""
+    try:
+        found: dict[str, Any] = json.loads(JOB_FILE.read_text(encoding="utf-8"))["job"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BadInput(f"The job file {JOB_FILE} cannot be read: {error}.") from error
+    return found
+
+
 def _say(warnings: list[str]) -> None:
     for text in warnings:
         print(f"warning: {text}")
@@ -83,11 +92,3 @@ def _say(warnings: list[str]) -> None:
 def _archive(options: dict[str, Any]) -> Archive:
     job = Job.from_params(options)
     return Archive(job, runner=Local(job), source=job.source_in_container)
-
-
-def _read() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(JOB_FILE.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"The job file {JOB_FILE} cannot be read: {error}.") from error
-    return found
