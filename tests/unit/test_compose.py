@@ -116,14 +116,14 @@ def test_the_cleanup_has_a_job_file_of_its_own_and_sees_no_source() -> None:
 
 
 def test_each_sees_the_files_of_its_own_profile() -> None:
-    profiles = {name: {"profile": "p", "aws_dir": f"/root/{name}"} for name in ("backup", "cleanup")}
+    profiles = {name: {"profile": "p", "aws_dir": f"/srv/aws-{name}"} for name in ("backup", "cleanup")}
     services = project(**{**CLEANING, "credentials": profiles["backup"], "cleanup_credentials": profiles["cleanup"]})[
         "services"
     ]
     for verb, own, other in (("backup", "backup", "cleanup"), ("cleanup", "cleanup", "backup")):
         found = volumes(services[verb])
-        assert f"/root/{own}" in found
-        assert f"/root/{other}" not in found
+        assert f"/srv/aws-{own}" in found
+        assert f"/srv/aws-{other}" not in found
 
 
 def test_a_keeper_leaves_nothing_on_the_host() -> None:
