@@ -275,6 +275,71 @@ options:
         description:
           - A file of CA certificates on this host, for O(job.endpoint_url).
         type: path
+      retention:
+        description:
+          - What a cleanup deletes, with the rules of M(permafrost.backup.duplicity_cleanup). A set goes when any of
+            them says so. Without it nothing is ever deleted.
+          - The playbook permafrost.backup.cleanup does it, or the host itself, see O(job.cleanup_on). Rules that the
+            playbook or a task is given stand in the place of these.
+        type: dict
+        suboptions:
+          keep_fulls:
+            description: Keep so many fulls, the newest, with their incrementals.
+            type: int
+          older_than:
+            description: Chains go when their newest set is older, an interval such as V(180D) or a time.
+            type: str
+          keep_incrementals_of:
+            description: Keep the incrementals of so many chains, the newest. Of older chains the full stays.
+            type: int
+          orphans:
+            description: Also delete what belongs to no chain, such as what interrupted backups left.
+            type: bool
+            default: false
+          orphan_age:
+            description: Orphans of which any object is younger than this interval stay. At least V(1D).
+            type: str
+            default: 7D
+      cleanup_on:
+        description:
+          - Where O(job.retention) is applied. V(keeper) is one host for all, from which the playbook
+            permafrost.backup.cleanup runs, so that no backup host can delete.
+          - With V(host) the host does it after each backup of its timer that ended well, as whom
+            O(job.cleanup_credentials) say. It needs O(job.scheduler=systemd).
+        type: str
+        choices: [keeper, host]
+        default: keeper
+      cleanup_credentials:
+        description:
+          - Who a cleanup is for S3, as in O(job.credentials). Backups never get them. Without them a keeper uses
+            O(job.credentials); a host needs them for O(job.cleanup_on=host).
+        type: dict
+        suboptions:
+          access_key:
+            description: The access key ID.
+            type: str
+          secret_key:
+            description: The secret access key.
+            type: str
+          session_token:
+            description: The token of temporary credentials.
+            type: str
+          profile:
+            description: A profile of O(job.cleanup_credentials.aws_dir).
+            type: str
+          aws_dir:
+            description: The directory on the host that cleans up with the files C(config) and C(credentials).
+            type: path
+            default: ~/.aws
+          role_arn:
+            description: A role to assume, with the key pair or else with the role of the instance.
+            type: str
+          external_id:
+            description: The external ID that the role asks for.
+            type: str
+          sts_endpoint_url:
+            description: The URL of a Security Token Service other than Amazon's.
+            type: str
       retries:
         description:
           - How often duplicity tries an operation on S3. Each try has the retries of the AWS SDK, twelve attempts.
@@ -303,13 +368,16 @@ options:
       scheduler:
         description:
           - What runs the job, set up by the role P(permafrost.backup.duplicity#role). V(systemd) are timers of the
-            host; with V(none) the job runs only when a playbook says so. Modules do not look at it.
+            host; V(container) is one container that always runs and has a scheduler of its own, for hosts without
+            systemd; with V(none) the job runs only when a playbook says so. Modules do not look at it.
+          - A container cannot run commands or start units of its host, so V(container) goes without O(job.hooks) and
+            O(job.schedule.on_failure).
         type: str
-        choices: [systemd, none]
+        choices: [systemd, container, none]
         default: systemd
       schedule:
         description:
-          - When the timers of O(job.scheduler=systemd) run.
+          - When the timers of O(job.scheduler=systemd), or the scheduler of V(container), run the job.
           - A run that was missed while the host was off is caught up once. Never two runs of a job at a time.
         type: dict
         suboptions:

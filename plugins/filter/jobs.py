@@ -49,13 +49,22 @@ def checked_job(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_file(job: dict[str, Any]) -> str:
-    """A checked job as the image's program reads it. It holds the job's secrets."""
+    """A checked job as the image's program reads it for backups. It holds the job's secrets."""
+    return _text(compose.for_backups(job))
+
+
+def cleanup_file(job: dict[str, Any]) -> str:
+    """The same for the cleanup on the host. It holds the credentials that may delete."""
+    return _text(compose.for_cleanup(job))
+
+
+def _text(job: dict[str, Any]) -> str:
     return json.dumps({"job": job}, indent=2, sort_keys=True) + "\n"
 
 
-def compose_project(job: dict[str, Any]) -> dict[str, Any]:
-    """The compose file of a checked job, without secrets."""
-    return compose.project(Job.from_params(job))
+def compose_project(job: dict[str, Any], time_zone: bool = False) -> dict[str, Any]:
+    """The compose file of a checked job, without secrets. ``time_zone``: whether its host has /etc/localtime."""
+    return compose.project(Job.from_params(job), time_zone=time_zone)
 
 
 def named_directories(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -69,6 +78,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "checked_job": checked_job,
+            "cleanup_file": cleanup_file,
             "compose_project": compose_project,
             "job_file": job_file,
             "named_directories": named_directories,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, manifest, retention
@@ -19,26 +19,32 @@ from ansible_collections.permafrost.backup.plugins.module_utils.archive import A
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
-    BadTime,
     CleanupIncomplete,
     PermafrostError,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.policy import NO_RULE, checked_policy
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import DELETE_AT_ONCE
-from ansible_collections.permafrost.backup.plugins.module_utils.times import interval, moment, to_w3
+from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
-# No upload of a volume takes longer, so that nothing goes that a host is writing now.
-_LEAST_ORPHAN_AGE = timedelta(days=1)
 # The host name stands in a manifest's first line.
 _HEAD_BYTES = 1024
 
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Delete what the rules say, or in check mode only name it."""
+    """Delete what the rules say, or in check mode only name it. Rules of the task stand in the place of the job's."""
     job = Job.from_params(params["job"])
-    credentials = checked_credentials(params["credentials"])
-    archive = Archive(replace(job, credentials=credentials) if credentials else job)
-    rules = _rules(params)
+    policy = checked_policy(params) or job.retention
+    if policy is None:
+        raise BadInput(f"{NO_RULE}, and the job has no retention.")
+    rules = policy.rules(datetime.now(timezone.utc), delete_last_chain=params["delete_last_chain"])
+    credentials = checked_credentials(params["credentials"]) or job.cleanup_credentials or job.credentials
+    return clean(Archive(replace(job, credentials=credentials)), rules, check_mode)
+
+
+def clean(archive: Archive, rules: retention.Rules, check_mode: bool) -> dict[str, Any]:
+    """The same as whom the archive's job is for S3. Also what a unit of the host runs, with another runner."""
+    job = archive.job
     with _undisturbed(job, archive, rules) as ours:
         listing = archive.listing()
         found = archive.collection(listing)
@@ -59,33 +65,6 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 host.forget_partial(job)
             _delete(archive, plan, result)
     return result
-
-
-def _rules(params: dict[str, Any]) -> retention.Rules:
-    if not params["orphans"] and all(params[name] is None for name in ("keep_fulls", "older_than", *_COUNTS)):
-        raise BadInput("None of keep_fulls, older_than, keep_incrementals_of and orphans is given.")
-    for name in _COUNTS:
-        if params[name] is not None and params[name] < 1:
-            raise BadInput(f"{name} is {params[name]}: at least 1 is wanted.")
-    now = datetime.now(timezone.utc)
-    try:
-        age = interval(params["orphan_age"])
-        settled = now - age
-    except (BadTime, OverflowError):
-        raise BadInput(f"orphan_age '{params['orphan_age']}' is not an interval such as 7D or 2W.") from None
-    if age < _LEAST_ORPHAN_AGE:
-        raise BadInput(f"orphan_age is {params['orphan_age']}: at least 1D is wanted, since a backup may take long.")
-    return retention.Rules(
-        settled=settled,
-        keep_fulls=params["keep_fulls"],
-        older_than=None if params["older_than"] is None else moment(params["older_than"], now),
-        keep_incrementals_of=params["keep_incrementals_of"],
-        orphans=params["orphans"],
-        delete_last_chain=params["delete_last_chain"],
-    )
-
-
-_COUNTS = ("keep_fulls", "keep_incrementals_of")
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A job becomes a compose file: what a timer starts without Ansible.
+"""A job becomes a compose file: what runs on a host without Ansible.
 
 Pure. The services run the image's own program with the job as one secret file. It makes the same command lines as the
 modules do, so here is only what a container is given: mounts, capabilities, limits, labels.
@@ -8,6 +8,8 @@ modules do, so here is only what a container is given: mounts, capabilities, lim
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command
@@ -16,17 +18,38 @@ from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, 
 JOB_FILE = "job.json"
 # Where the program writes metrics, whatever node_exporter's directory on the host is.
 METRICS = "/permafrost/metrics"
+CLEANUP_FILE = "cleanup.json"
 # What a container of a timer has in the place of a module's identity: no task attaches to its run.
 _NOT_A_TASK = "timer"
+# The program gets SIGTERM, ends duplicity and writes its record.
+_STOP_SECONDS = 40
+_CLOCK = "/etc/localtime"
 
 
-def project(job: Job) -> dict[str, Any]:
-    """The compose file of a job whose timers run its backup and its integrity check."""
-    return {
-        "name": f"permafrost-{job.name}".lower(),
-        "services": {verb: _service(job, verb) for verb in ("backup", "verify")},
-        "secrets": {"job": {"file": f"./{JOB_FILE}"}},
-    }
+def project(job: Job, *, time_zone: bool = False) -> dict[str, Any]:
+    """The compose file of a job: what its timers run, or the container with a scheduler of its own.
+
+    ``time_zone``: the host has /etc/localtime, by which the scheduler's clock goes then.
+    """
+    if job.scheduler == "container":
+        services = {"scheduler": _scheduler(job, time_zone)}
+    else:
+        services = {verb: _run(job, verb) for verb in ("backup", "verify")}
+    secrets = {"job": {"file": f"./{JOB_FILE}"}}
+    if job.cleans_up:
+        services["cleanup"] = _cleanup(job)
+        secrets["cleanup"] = {"file": f"./{CLEANUP_FILE}"}
+    return {"name": f"permafrost-{job.name}".lower(), "services": services, "secrets": secrets}
+
+
+def for_backups(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A checked job's options as its backups get them: they never see who may delete."""
+    return {**options, "cleanup_on": "keeper", "cleanup_credentials": None}
+
+
+def for_cleanup(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the cleanup, which reads no backup and stores none."""
+    return {**options, "credentials": None, "encryption": {"mode": "none"}, "hooks": None}
 
 
 def container_name(job: str, verb: str) -> str:
@@ -40,12 +63,52 @@ def directories(job: Job) -> list[str]:
     return [place for place, _target, read_only in _mounts(job, spec) if not read_only]
 
 
-def _service(job: Job, verb: str) -> dict[str, Any]:
+def _run(job: Job, verb: str) -> dict[str, Any]:
+    """What a timer runs. Its output is the unit's."""
     spec = command.backup(job, "/nowhere", full=False, dry_run=False)
+    labels = {command.LABEL_JOB: job.name, command.LABEL_VERB: verb, command.LABEL_COMMAND: _NOT_A_TASK}
+    return {**_service(job, verb, spec), "secrets": ["job"], "labels": labels, "logging": {"driver": "none"}}
+
+
+def _cleanup(job: Job) -> dict[str, Any]:
+    """Another job file in the same place, and neither source nor the files of the backup's profile."""
+    other = replace(job, source=None, credentials=job.cleanup_credentials)
+    spec = command.fetch_metadata(other, "/nowhere")
+    labels = {command.LABEL_JOB: job.name, command.LABEL_VERB: "cleanup", command.LABEL_COMMAND: _NOT_A_TASK}
+    secrets = [{"source": "cleanup", "target": "job"}]
+    service = _service(other, "cleanup", spec)
+    return {**service, "secrets": secrets, "labels": labels, "logging": {"driver": "none"}}
+
+
+def _scheduler(job: Job, time_zone: bool) -> dict[str, Any]:
+    """It runs for ever, so it has no job's label, by which modules would take it for a backup that is on."""
+    spec = command.backup(job, "/nowhere", full=False, dry_run=False)
+    service = _service(job, "scheduler", spec)
+    return {
+        **service,
+        "volumes": [*service["volumes"], *([_volume(_CLOCK, _CLOCK, True)] if time_zone else [])],
+        "container_name": container_name(job.name, "scheduler"),
+        "secrets": ["job"],
+        "restart": "unless-stopped",
+        "stop_grace_period": f"{_STOP_SECONDS}s",
+        "healthcheck": {
+            "test": ["CMD", "permafrost", "healthy"],
+            "interval": "30s",
+            "timeout": "20s",
+            "retries": 3,
+            "start_period": "30s",
+        },
+        # With rotation, unlike the engine's default.
+        "logging": {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}},
+    }
+
+
+def _service(job: Job, command_word: str, spec: command.ContainerSpec) -> dict[str, Any]:
+    """What all containers of a job have."""
     return {
         "image": job.image,
         "pull_policy": "never",
-        "command": ["permafrost", verb],
+        "command": ["permafrost", command_word],
         "user": "0:0",
         "hostname": job.hostname,
         "network_mode": job.network,
@@ -54,18 +117,11 @@ def _service(job: Job, verb: str) -> dict[str, Any]:
         "cap_drop": ["ALL"],
         "cap_add": list(spec.capabilities),
         "security_opt": ["no-new-privileges:true"],
-        "labels": {
-            command.LABEL_JOB: job.name,
-            command.LABEL_VERB: verb,
-            command.LABEL_COMMAND: _NOT_A_TASK,
-        },
         "tmpfs": ["/tmp:size=64m,mode=0700", "/run:size=16m,mode=0755", "/permafrost:size=1m,mode=0755"],
         "volumes": [
             *(_volume(source, target, read_only) for source, target, read_only in _mounts(job, spec)),
             *_metrics(job.reports.metrics_dir),
         ],
-        "secrets": ["job"],
-        "logging": {"driver": "none"},
         **_limits(job.limits),
     }
 
@@ -77,11 +133,11 @@ def _mounts(job: Job, spec: command.ContainerSpec) -> list[tuple[str, str, bool]
         outside = not f"{mount.source}/".startswith(f"{job.state_dir}/")
         if mount.target not in (job.source_in_container, command.RUN) and outside:
             places[mount.source] = mount.read_only
-    places.update((rule.value, True) for rule in job.rules if rule.is_list)
-    return [
-        *((place, place, read_only) for place, read_only in places.items()),
-        (str(job.source), job.source_in_container, True),
-    ]
+    own = [(place, place, read_only) for place, read_only in places.items()]
+    if job.source is None:
+        return own
+    lists = [(rule.value, rule.value, True) for rule in job.rules if rule.is_list]
+    return [*own, *lists, (job.source, job.source_in_container, True)]
 
 
 def _metrics(directory: str | None) -> list[dict[str, Any]]:

@@ -56,19 +56,19 @@ TASK_PROOF = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 TASK_PROOF_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 
 
-def checked_credentials(options: Mapping[str, Any] | None) -> Credentials | None:
-    """The credentials option: nothing that would begin a new line in a credentials file or a header."""
+def checked_credentials(options: Mapping[str, Any] | None, group: str = "credentials") -> Credentials | None:
+    """The option of this name: nothing that would begin a new line in a credentials file or a header."""
     if not options:
         return None
     for name, value in options.items():
         if name != "aws_dir" and value is not None and not re.fullmatch(r"[\x21-\x7e]+", value):
-            raise BadInput(f"credentials.{name} is empty, or holds a blank, a line break or a character beyond ASCII.")
+            raise BadInput(f"{group}.{name} is empty, or holds a blank, a line break or a character beyond ASCII.")
     given = {name: value for name, value in options.items() if value is not None}
     if given.get("role_arn") and not _ROLE.match(given["role_arn"]):
-        raise BadInput(f"credentials.role_arn '{given['role_arn']}' is not the ARN of a role.")
+        raise BadInput(f"{group}.role_arn '{given['role_arn']}' is not the ARN of a role.")
     checks.endpoint(given.get("sts_endpoint_url"))
     if given.get("profile") and not given.get("aws_dir", "").startswith("/"):
-        raise BadInput(f"credentials.aws_dir '{given.get('aws_dir', '')}' is not an absolute path.")
+        raise BadInput(f"{group}.aws_dir '{given.get('aws_dir', '')}' is not an absolute path.")
     return Credentials(**given)
 
 

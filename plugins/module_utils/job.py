@@ -17,6 +17,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.credentials impo
 from ansible_collections.permafrost.backup.plugins.module_utils.encryption import Encryption, checked_encryption
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import NO_PREFIXES, FilePrefixes
+from ansible_collections.permafrost.backup.plugins.module_utils.policy import NO_RULE, Policy, checked_policy
 from ansible_collections.permafrost.backup.plugins.module_utils.reporting import Reports, checked_reports
 
 # What a source must not hide from the container: the program and its libraries, the kernel's trees, our own places.
@@ -84,6 +85,10 @@ class Job:
     endpoint_url: str | None
     region: str | None
     ca_bundle: str | None
+    retention: Policy | None
+    cleanup_on: str
+    cleanup_credentials: Credentials | None
+    scheduler: str
     retries: int
     limits: Limits
     reports: Reports
@@ -105,6 +110,11 @@ class Job:
     def key_prefix(self) -> str:
         """What every key of this job begins with."""
         return f"{self.prefix}/"
+
+    @property
+    def cleans_up(self) -> bool:
+        """Whether the host itself deletes what is old."""
+        return self.cleanup_on == "host" and self.retention is not None
 
     @property
     def encrypted(self) -> bool:
@@ -147,6 +157,8 @@ class Job:
             **_volumes(params),
             **_storing(params),
             **_connecting(params),
+            **_scheduling(params),
+            **_cleaning(params),
         )
 
 
@@ -220,6 +232,32 @@ def _connecting(params: Mapping[str, Any]) -> dict[str, Any]:
         "ca_bundle": checks.absolute(params, "ca_bundle") if params["ca_bundle"] else None,
         "retries": checks.between(params, "retries", 1, 100),
     }
+
+
+def _scheduling(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A container's own scheduler cannot reach the host, so what the host would do must not be left out unseen."""
+    if params["scheduler"] == "container":
+        hooks, schedule = params["hooks"] or {}, params["schedule"] or {}
+        if hooks.get("before") or hooks.get("after"):
+            raise BadInput("job.hooks are commands of the host, and with job.scheduler container nothing runs them.")
+        if schedule.get("on_failure"):
+            raise BadInput("job.schedule.on_failure names units, and with job.scheduler container nothing starts them.")
+    return {"scheduler": params["scheduler"]}
+
+
+def _cleaning(params: Mapping[str, Any]) -> dict[str, Any]:
+    retention = checked_policy(params["retention"], "job.retention.") if params["retention"] else None
+    if params["retention"] and retention is None:
+        raise BadInput(f"job.retention: {NO_RULE}.")
+    credentials = checked_credentials(params["cleanup_credentials"], "cleanup_credentials")
+    if retention and params["cleanup_on"] == "host":
+        if params["scheduler"] != "systemd":
+            raise BadInput(
+                "job.cleanup_on is host, which needs the units of job.scheduler systemd: let a keeper do it."
+            )
+        if credentials is None:
+            raise BadInput("job.cleanup_on is host, and job.cleanup_credentials is missing: a backup's do not count.")
+    return {"retention": retention, "cleanup_on": params["cleanup_on"], "cleanup_credentials": credentials}
 
 
 def parse_target(target: str) -> tuple[str, str]:

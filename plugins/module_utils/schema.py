@@ -89,6 +89,18 @@ SCHEDULE: dict[str, Any] = {
     },
 }
 
+# What a cleanup deletes: the rules of duplicity_cleanup.
+RETENTION: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "keep_fulls": {"type": "int"},
+        "older_than": {"type": "str"},
+        "keep_incrementals_of": {"type": "int"},
+        "orphans": {"type": "bool", "default": False},
+        "orphan_age": {"type": "str", "default": "7D"},
+    },
+}
+
 # Commands of the host around a timer's backup.
 HOOKS: dict[str, Any] = {
     "type": "dict",
@@ -164,6 +176,9 @@ JOB_OPTIONS: dict[str, dict[str, Any]] = {
         "required_if": [["mode", "aws:kms", ["kms_key_id"]]],
     },
     **CONNECTION,
+    "retention": RETENTION,
+    "cleanup_on": {"type": "str", "choices": ["keeper", "host"], "default": "keeper"},
+    "cleanup_credentials": CREDENTIALS,
     "retries": {"type": "int", "default": 3},
     "limits": {
         "type": "dict",
@@ -175,7 +190,7 @@ JOB_OPTIONS: dict[str, dict[str, Any]] = {
             "upload_rate": {"type": "int"},
         },
     },
-    "scheduler": {"type": "str", "choices": ["systemd", "none"], "default": "systemd"},
+    "scheduler": {"type": "str", "choices": ["systemd", "container", "none"], "default": "systemd"},
     "schedule": SCHEDULE,
     "hooks": HOOKS,
     "reports": REPORTS,

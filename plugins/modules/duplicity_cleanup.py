@@ -12,6 +12,8 @@ description:
   - Decides from the bucket's listing alone and deletes through S3. It needs no container, no archive directory and no
     passphrase, and runs on any host. The job's own host drops its copies of what is gone at its next backup.
   - With several rules a set goes when any of them says so. A set counts when its manifest is in the bucket.
+  - Without a rule of its own a task applies O(job.retention), and without O(credentials) it uses
+    O(job.cleanup_credentials).
   - Refuses to delete the last chain that can be restored, and where the key prefix holds sets of another job.
   - Whose a chain is stands in its manifest. Where that is encrypted, only the job's own host knows, by its archive
     directory; a task elsewhere warns of how many chains it did not check the owner.

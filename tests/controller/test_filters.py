@@ -70,6 +70,25 @@ def test_the_job_file_is_the_job() -> None:
     assert Job.from_params(read["job"]) == Job.from_params(jobs.checked_job(PLAIN))
 
 
+def test_each_job_file_holds_its_own_secrets_alone() -> None:
+    checked = jobs.checked_job(
+        {
+            **PLAIN,
+            "encryption": {"mode": "symmetric", "passphrase": "secret-phrase"},
+            "credentials": {"access_key": "BACKUP", "secret_key": "secret-of-backups"},
+            "retention": {"keep_fulls": 8},
+            "cleanup_on": "host",
+            "cleanup_credentials": {"access_key": "CLEAN", "secret_key": "secret-of-cleanup"},
+        }
+    )
+    secrets = ["secret-phrase", "secret-of-backups", "secret-of-cleanup"]
+    assert [one for one in secrets if one in jobs.job_file(checked)] == secrets[:2]
+    assert [one for one in secrets if one in jobs.cleanup_file(checked)] == secrets[2:]
+    assert set(jobs.compose_project(checked)["services"]) == {"backup", "verify", "cleanup"}
+    read = Job.from_params(json.loads(jobs.cleanup_file(checked))["job"])
+    assert read.retention == Job.from_params(checked).retention
+
+
 def test_directories_are_named() -> None:
     assert jobs.named_directories([jobs.checked_job(PLAIN)]) == [("web01", "/var/lib/permafrost/web01")]
 

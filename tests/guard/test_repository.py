@@ -43,6 +43,16 @@ def test_runtime_yml() -> None:
     assert runtime["requires_ansible"].startswith(">=2.")
 
 
+def test_the_execution_environment_has_what_the_collection_needs() -> None:
+    made = yaml.safe_load((CHECKOUT / "meta" / "execution-environment.yml").read_text())
+    assert made["version"] == 3
+    galaxy = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())
+    collections = {one["name"] for one in made["dependencies"]["galaxy"]["collections"]}
+    assert collections == {f"{galaxy['namespace']}.{galaxy['name']}", *galaxy["dependencies"]}
+    role = yaml.safe_load((CHECKOUT / "roles" / "duplicity_image" / "vars" / "main" / "host.yml").read_text())
+    assert made["dependencies"]["python"] == role["duplicity_image__python_pins"]
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_no_path_of_a_machine(name: str) -> None:
     if name != str(Path(__file__).relative_to(CHECKOUT)):

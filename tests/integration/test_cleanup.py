@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,6 +212,49 @@ def test_a_cleanup_from_another_host_and_life_after_it(history: History, playboo
     assert not (tmp_path / "elsewhere").exists(), "it needs nothing on the host"
     assert cleanup(history.job("onward", tmp_path / "elsewhere"), keep_fulls=2)["changed"] is False
     goes_on(history, tmp_path)
+
+
+def fleet(history: History, tmp_path: Path, *keepers: str) -> Path:
+    """Three hosts with jobs of equal names, one of which names a bucket that is missing; and who cleans up for all."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts: dict[str, Any] = {}
+    for host in ("web01", "web02", "web03"):
+        job = history.job(f"kept/{host}", tmp_path / "elsewhere", **NO_ENGINE)
+        own_keys = job.pop("credentials")
+        job = {**job, "retention": {"keep_fulls": 2}, "cleanup_credentials": own_keys}
+        never = {**job, "name": "never", "retention": None}
+        hosts[host] = {**local, "duplicity_jobs": [job, never]}
+    hosts["web02"]["duplicity_jobs"][0]["target"] = "s3://nowhere/kept/web02"
+    groups = {"all": {"hosts": hosts}, "permafrost_keepers": {"hosts": dict.fromkeys(keepers, local)}}
+    path = tmp_path / "inventory.yml"
+    path.write_text(json.dumps(groups), encoding="utf-8")
+    return path
+
+
+def test_a_keeper_cleans_up_for_all_and_a_failure_stops_nobody(
+    history: History, playbook: RunPlaybook, tmp_path: Path
+) -> None:
+    hosts = ("web01", "web02", "web03")
+    for host in hosts:
+        history.copy(f"kept/{host}")
+    before = {host: history.keys(f"kept/{host}") for host in hosts}
+    nobody = playbook("permafrost.backup.cleanup", inventory=fleet(history, tmp_path))
+    assert nobody.code
+    assert "is in the group permafrost_keepers" in " ".join(nobody.output.split())
+    done = playbook("permafrost.backup.cleanup", inventory=fleet(history, tmp_path, "keeper"))
+    assert done.code, "web02 failed"
+    told = {task.host: task.result["results"] for task in done.tasks if task.action == "duplicity_cleanup"}
+    assert {host: [one["item"] for one in results] for host, results in told.items() if host in hosts} == {
+        host: [history.stage.job().name] for host in hosts
+    }
+    first = chain_times(history)[0]
+    for host in ("web01", "web03"):
+        assert [one["time"] for one in told[host][0]["sets"]] == [*reversed(first)]
+        assert history.keys(f"kept/{host}") < before[host]
+    assert told["web02"][0]["error"]["cause"] == "bucket_missing"
+    assert history.keys("kept/web02") == before["web02"]
+    reports = [task.result["results"][0]["msg"] for task in done.tasks if task.name == "Report" and task.host in hosts]
+    assert sorted(one["deleted_sets"] for one in reports) == [0, 3, 3]
 
 
 def goes_on(history: History, tmp_path: Path) -> None:

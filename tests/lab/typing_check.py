@@ -12,7 +12,7 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 PURE = (
     "anomaly", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences",
     "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs", "integrity", "job",
-    "log", "manifest", "offers", "openpgp", "pace", "prices", "proof", "report", "reporting", "retention",
+    "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof", "report", "reporting", "retention",
     "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 

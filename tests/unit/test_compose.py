@@ -75,6 +75,85 @@ def test_limits() -> None:
     assert "cpus" not in project()["services"]["backup"]
 
 
+def test_the_container_with_a_scheduler() -> None:
+    made = project(name="Web01", scheduler="container", source="/srv/data", state_dir="/state", limits={"cpus": 1.5})
+    assert set(made["services"]) == {"scheduler"}
+    service = made["services"]["scheduler"]
+    assert service["command"] == ["permafrost", "scheduler"]
+    assert (service["restart"], service["container_name"]) == ("unless-stopped", "permafrost-Web01-scheduler")
+    assert service["healthcheck"]["test"] == ["CMD", "permafrost", "healthy"]
+    assert (service["read_only"], service["cap_drop"], service["secrets"]) == (True, ["ALL"], ["job"])
+    assert volumes(service) == {"/source/srv/data": ("/srv/data", True), "/state/Web01": ("/state/Web01", False)}
+    assert service["cpus"] == 1.5
+    assert not {"privileged", "pid", "devices"} & set(service)
+    # A module would take a container with the job's label for a run that is on.
+    assert command.LABEL_JOB not in str(service)
+
+
+def test_the_scheduler_goes_by_the_clock_of_its_host() -> None:
+    job = Job.from_params(job_params(scheduler="container"))
+    (service,) = compose.project(job, time_zone=True)["services"].values()
+    assert volumes(service)["/etc/localtime"] == ("/etc/localtime", True)
+
+
+WHO: dict[str, Any] = {"access_key": "CLEAN", "secret_key": "secret-of-cleanup"}
+CLEANING: dict[str, Any] = {
+    "name": "a",
+    "source": "/srv/data",
+    "state_dir": "/state",
+    "encryption": {"mode": "symmetric", "passphrase": "secret-phrase"},
+    "credentials": {"access_key": "BACKUP", "secret_key": "secret-of-backups"},
+    "retention": {
+        "keep_fulls": 8,
+        "older_than": None,
+        "keep_incrementals_of": None,
+        "orphans": False,
+        "orphan_age": "7D",
+    },
+    "cleanup_on": "host",
+    "cleanup_credentials": WHO,
+}
+
+
+def test_the_cleanup_has_a_job_file_of_its_own_and_sees_no_source() -> None:
+    made = project(**CLEANING)
+    assert made["secrets"] == {"job": {"file": "./job.json"}, "cleanup": {"file": "./cleanup.json"}}
+    service = made["services"]["cleanup"]
+    assert service["command"] == ["permafrost", "cleanup"]
+    assert service["secrets"] == [{"source": "cleanup", "target": "job"}]
+    assert volumes(service) == {"/state/a": ("/state/a", False)}
+    assert [made["services"][verb]["secrets"] for verb in ("backup", "verify")] == [["job"], ["job"]]
+
+
+def test_each_sees_the_files_of_its_own_profile() -> None:
+    profiles = {name: {"profile": "p", "aws_dir": f"/srv/aws-{name}"} for name in ("backup", "cleanup")}
+    services = project(**{**CLEANING, "credentials": profiles["backup"], "cleanup_credentials": profiles["cleanup"]})[
+        "services"
+    ]
+    for verb, own, other in (("backup", "backup", "cleanup"), ("cleanup", "cleanup", "backup")):
+        found = volumes(services[verb])
+        assert f"/srv/aws-{own}" in found
+        assert f"/srv/aws-{other}" not in found
+
+
+def test_a_keeper_leaves_nothing_on_the_host() -> None:
+    made = project(**{**CLEANING, "cleanup_on": "keeper"})
+    assert set(made["services"]) == {"backup", "verify"}
+    assert set(made["secrets"]) == {"job"}
+
+
+def test_the_two_job_files_share_no_secret() -> None:
+    options = job_params(**CLEANING)
+    backup, cleanup = compose.for_backups(options), compose.for_cleanup(options)
+    assert "secret-of-cleanup" not in str(backup)
+    assert "secret-of-backups" not in str(cleanup)
+    assert "secret-phrase" not in str(cleanup)
+    assert (options["cleanup_credentials"], options["credentials"]["access_key"]) == (WHO, "BACKUP"), "untouched"
+    read, mine = Job.from_params(cleanup), Job.from_params(backup)
+    assert (read.retention, read.cleanup_credentials.access_key) == (mine.retention, "CLEAN")
+    assert (mine.cleanup_credentials, mine.credentials.access_key) == (None, "BACKUP")
+
+
 def test_no_secret_is_in_the_file() -> None:
     secrets = {"access_key": "AKIASECRETSECRET", "secret_key": "very-secret-key"}
     mail = {

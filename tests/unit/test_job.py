@@ -16,6 +16,16 @@ from unit.stage import job_params
 
 PART = st.text("abcXYZ019-_. ", min_size=1, max_size=8)
 
+RULES: dict[str, Any] = {
+    "keep_fulls": 8,
+    "older_than": None,
+    "keep_incrementals_of": None,
+    "orphans": False,
+    "orphan_age": "7D",
+}
+PAIR = {"access_key": "CLEAN", "secret_key": "secret-of-cleanup"}
+ON_HOST = {"retention": RULES, "cleanup_on": "host", "cleanup_credentials": PAIR}
+
 
 def job(**changes: Any) -> Job:
     return Job.from_params(job_params(**changes))
@@ -89,11 +99,30 @@ def test_no_target(target: str) -> None:
         ({"server_side_encryption": {"mode": "AES256", "kms_key_id": "x"}}, "it would not be used"),
         ({"server_side_encryption": {"mode": "aws:kms", "kms_key_id": ""}}, "is not the ID, ARN or alias"),
         ({"server_side_encryption": {"mode": "aws:kms", "kms_key_id": "-x"}}, "is not the ID, ARN or alias"),
+        ({"retention": {**RULES, "keep_fulls": None}}, r"job\.retention: None of keep_fulls"),
+        ({"retention": {**RULES, "keep_fulls": 0}}, r"job\.retention\.keep_fulls is 0"),
+        ({**ON_HOST, "cleanup_credentials": None}, r"job\.cleanup_credentials is missing"),
+        ({**ON_HOST, "scheduler": "container"}, "a keeper do"), ({**ON_HOST, "scheduler": "none"}, "a keeper do"),
+        ({"cleanup_credentials": {"access_key": "A", "secret_key": "b c"}}, r"cleanup_credentials\.secret_key is"),
+        ({"scheduler": "container", "hooks": {"before": ["x"]}}, r"job\.hooks are commands of the host"),
+        ({"scheduler": "container", "hooks": {"after": ["x"]}}, r"job\.hooks are commands of the host"),
+        ({"scheduler": "container", "schedule": {"on_failure": ["x.service"]}}, r"schedule\.on_failure names"),
     ],
 )  # fmt: skip
 def test_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(BadInput, match=text):
         job(**changes)
+
+
+def test_who_cleans_up() -> None:
+    assert not job().cleans_up
+    assert not job(retention=RULES).cleans_up
+    assert not job(cleanup_on="host").cleans_up, "a default for all jobs of a group"
+    made = job(**ON_HOST)
+    assert made.cleans_up
+    assert made.retention
+    assert made.retention.keep_fulls == 8
+    assert "secret-of" not in repr(made)
 
 
 def test_a_refused_passphrase_is_not_told() -> None:

@@ -102,6 +102,22 @@ def test_credentials_of_its_own(world: World) -> None:
     assert "secret_key" in cleanup(world, keep_fulls=1, credentials={"access_key": "A"})["msg"]
 
 
+def test_rules_and_credentials_of_the_job_count_where_the_task_has_none(world: World) -> None:
+    who = {"access_key": "OLD", "secret_key": "secret-of-cleanup"}
+    job = world.job(
+        retention={"keep_fulls": 1},
+        cleanup_credentials=who,
+        credentials={"access_key": "JOB", "secret_key": "secret-of-the-job"},
+    )
+    assert len(world.run(duplicity_cleanup, {"job": job}, check=True)["sets"]) == 2
+    assert world.who[-1].access_key == "OLD"
+    assert world.run(duplicity_cleanup, {"job": job, "keep_fulls": 2})["sets"] == [], "and never both"
+    own = {"job": job, "credentials": {"access_key": "CLEAN", "secret_key": "secret-of-the-task"}}
+    result = world.run(duplicity_cleanup, own)
+    assert (len(result["sets"]), world.who[-1].access_key) == (2, "CLEAN")
+    assert "secret-of" not in str(result)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

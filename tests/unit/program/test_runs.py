@@ -1,4 +1,4 @@
-"""runs.py: when a timer's backup is a full, and what is reported however a run ends."""
+"""runs.py: when a timer's backup is a full, whose job file a cleanup takes, and what is reported however a run ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.permafrost.backup.plugins.module_utils import compose
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, SourceUnreadable
@@ -128,3 +129,14 @@ def test_the_secrets_of_a_job_are_those_of_its_schema() -> None:
     wanted = {"canary-1234", "line-one-of-it\nline-two-of-it\n", "canary-5678", "canary-9abc", "ntfy://a", "ntfy://b"}
     assert set(found) == wanted
     assert hide("x line-two-of-it ntfy://b AKIAOPEN", found) == "x ******** ******** AKIAOPEN"
+
+
+def test_a_cleanup_refuses_the_job_file_of_backups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = {"keep_fulls": 1, "older_than": None, "keep_incrementals_of": None, "orphans": False, "orphan_age": "7D"}
+    who = {"access_key": "CLEAN", "secret_key": "secret-of-cleanup"}
+    options = job_params(retention=rules, cleanup_on="host", cleanup_credentials=who)
+    monkeypatch.setattr(runs, "JOB_FILE", tmp_path / "job")
+    for given in (compose.for_backups(options), compose.for_cleanup({**options, "retention": None})):
+        runs.JOB_FILE.write_text(json.dumps({"job": given}))
+        with pytest.raises(BadInput, match="is not that of a cleanup"):
+            runs.cleanup()

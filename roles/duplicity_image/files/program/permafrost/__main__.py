@@ -10,7 +10,14 @@ from ansible_collections.permafrost.backup.plugins.module_utils.container import
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
 
 # Each is a function of its name. Only what is asked for is imported: a health check comes every half minute.
-COMMANDS = {"backup": "runs", "verify": "runs", "prove": "prove", "scheduler": "scheduler", "healthy": "heartbeat"}
+COMMANDS = {
+    "backup": "runs",
+    "cleanup": "runs",
+    "verify": "runs",
+    "prove": "prove",
+    "scheduler": "scheduler",
+    "healthy": "heartbeat",
+}
 
 
 def main(argv: list[str]) -> int:

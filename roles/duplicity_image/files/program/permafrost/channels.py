@@ -44,13 +44,17 @@ class Channels:
 
 
 def of_job(reports: Reports, verb: str) -> Channels:
-    """Those of a job's backup, or of its integrity check."""
-    integrity = verb == "verify"
+    """Those of a job's backup, of its integrity check, or of its cleanup, which has no pings."""
+    pings = {
+        "backup": (reports.healthchecks_url, reports.uptime_kuma_url),
+        "verify": (reports.integrity_healthchecks_url, reports.integrity_uptime_kuma_url),
+    }
+    healthchecks, uptime_kuma = pings.get(verb, (None, None))
     return Channels(
         mail=reports.mail,
         report_success=reports.report_success,
-        healthchecks_url=reports.integrity_healthchecks_url if integrity else reports.healthchecks_url,
-        uptime_kuma_url=reports.integrity_uptime_kuma_url if integrity else reports.uptime_kuma_url,
+        healthchecks_url=healthchecks,
+        uptime_kuma_url=uptime_kuma,
         apprise_urls=reports.apprise_urls,
         metrics_dir=reports.metrics_dir,
     )

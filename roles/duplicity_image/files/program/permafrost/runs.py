@@ -1,4 +1,4 @@
-"""The runs of a timer: a backup, an integrity check. What they find goes to log, records and reports of the job."""
+"""The runs of a timer: a backup, an integrity check, a cleanup. What they find goes to log, records and reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import compose, integrity
+from ansible_collections.permafrost.backup.plugins.module_utils import cleaning, compose, integrity
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import back_up
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
@@ -58,6 +58,14 @@ def verify() -> int:
     return _reported("verify", _check)
 
 
+def cleanup() -> int:
+    """Delete what the job's retention says, and say how much. Raises PermafrostError.
+
+    Its job file is another one than that of backups, and what that one says of credentials does not count.
+    """
+    return _reported("cleanup", _clean)
+
+
 def _back_up(archive: Archive, options: dict[str, Any]) -> Done:
     full = options["schedule"]["spread_fulls"] and full_is_due(archive.job, _now())
     result = back_up(archive, full=full)
@@ -76,6 +84,20 @@ def _check(archive: Archive, options: dict[str, Any]) -> Done:
     del options
     result = check_integrity(archive, frozenset(integrity.DAMAGE))
     return Done(f"whole: {result['set_count']} sets in {result['object_count']} objects", result["warnings"])
+
+
+def _clean(archive: Archive, options: dict[str, Any]) -> Done:
+    del options
+    job = archive.job
+    if job.retention is None or job.cleanup_credentials is None:
+        raise BadInput("The job file is not that of a cleanup: it lacks retention or cleanup_credentials.")
+    own = Archive(replace(job, credentials=job.cleanup_credentials), runner=archive.engine)
+    result = cleaning.clean(own, job.retention.rules(_now()), check_mode=False)
+    line = (
+        f"deleted {len(result['sets'])} sets in {result['object_count']} objects, {sum(result['size_bytes'].values())} "
+        f"bytes; {len(result['kept'])} chains stay"
+    )
+    return Done(line, result.get("warnings", []))
 
 
 def full_is_due(job: Job, now: datetime) -> bool:
