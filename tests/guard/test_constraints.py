@@ -42,6 +42,7 @@ CREDENTIALS: Cases = [
 ]
 WITHIN: dict[str, Cases] = {
     "credentials": CREDENTIALS,
+    "cleanup_credentials": CREDENTIALS,
     "encryption": [
         ({"mode": "none"}, ""),
         ({"mode": "symmetric", "passphrase": "p"}, ""),
