@@ -295,7 +295,7 @@ class Archive:
             error = self.failure(finished, run, chosen)
             if not isinstance(error, VolumesMissing):
                 raise error
-        needed = manifest.needed_volumes(sets, self.manifests(sets), manifest.path_index(path))
+        needed = manifest.needed_volumes(sets, self._of_plan(sets), manifest.path_index(path))
         missing = glacier.missing_volumes(needed, listing)
         if missing:
             raise VolumesMissing(f"The bucket lacks {len(missing)} volumes: {_some(missing)}.", volumes=missing)
@@ -305,6 +305,26 @@ class Archive:
         wanted = [(self.job.key_prefix + str(one.name), one.sha1) for one in needed]
         by_key = {found.key: found for found in listing.values()}
         return glacier.make_plan(self.job.bucket, wanted, by_key, datetime.now(timezone.utc)), chosen
+
+    def _of_plan(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume]]:
+        """The volumes of the sets' manifests. Plain ones are read from the bucket, so that a new host needs no run."""
+        read = self._local(sets)
+        if not self.job.encrypted:
+            lacking = [one for one in sets if read[one.manifest_stem] is None]
+            read.update({one.manifest_stem: manifest.usable_volumes(self._head(one), one) for one in lacking})
+        if None in read.values():
+            return self.manifests(sets)
+        return {stem: volumes or [] for stem, volumes in read.items()}
+
+    def _head(self, one: manifest.BackupSet) -> bytes:
+        """A manifest of the bucket up to its list of files, which may be a million names."""
+        head = b""
+        for piece in self.bucket.pieces(self.job.key_prefix + str(one.manifest)):
+            head += piece
+            at = head.find(b"\nFilelist ")
+            if at >= 0:
+                return head[: at + 1]
+        return head
 
     def require_path(self, path: str, time: datetime) -> None:
         """Raise PathNotInBackup: a thaw for a path that is not there would be paid in vain."""

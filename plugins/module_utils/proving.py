@@ -72,6 +72,7 @@ def in_place(
     archive: Archive, dest: Path, path: str, sets: list[manifest.BackupSet], digest: str, *, fails: bool
 ) -> dict[str, Any]:
     """Prove what is at a destination, and remember it when it is proven. ``digest`` was taken before."""
+    bring_signatures(archive, sets)
     found = prove(archive, dest, path, sets, fails=fails)
     if found["proven"]:
         remember(archive.job, dest, wish(archive.job, path, sets[-1].end), digest, found)
@@ -106,7 +107,7 @@ def prove(
     order = {
         "tree": place.name,
         "path": path,
-        "signatures": _signatures(archive, sets),
+        "signatures": _signatures(job, sets),
         "owners": _NO_OWNERS not in job.extra_args,
         "root_mtime": not mounted,
         "ignored": sorted({one.name for one in place.iterdir()} - {*mounts.contents(place)}) if mounted else [],
@@ -125,16 +126,26 @@ def _write(path: Path, order: dict[str, Any]) -> None:
     path.write_text(json.dumps(order), encoding="utf-8")
 
 
-def _signatures(archive: Archive, sets: list[manifest.BackupSet]) -> list[str]:
-    """Where the signatures are, below the archive directory's place. The container brings what the host lacks."""
+def bring_signatures(archive: Archive, sets: list[manifest.BackupSet]) -> None:
+    """Let the container bring the signatures that the host lacks.
+
+    To be done before a restore: a run that is no restore clears away what a restore has built.
+    """
     job, time = archive.job, sets[-1].end
-    if not all(host.local_signature(job, one.signature_stem) for one in sets):
+    if _lost(job, sets):
         archive.succeed(command.fetch_metadata(job, host.run_dir(job, "info"), time=time), time)
-    names = [host.local_signature(job, one.signature_stem) for one in sets]
-    lost = [one.signature_stem for one, name in zip(sets, names) if name is None]
+
+
+def _signatures(job: Job, sets: list[manifest.BackupSet]) -> list[str]:
+    """Where the signatures are, below the archive directory's place."""
+    lost = _lost(job, sets)
     if lost:
-        raise CannotProve(f"These signatures could not be read: {', '.join(lost[:5])}.", signatures=lost)
-    return [f"{job.archive_name}/{name}" for name in names]
+        raise CannotProve(f"These signatures are not on the host: {', '.join(lost[:5])}.", signatures=lost)
+    return [f"{job.archive_name}/{host.local_signature(job, one.signature_stem)}" for one in sets]
+
+
+def _lost(job: Job, sets: list[manifest.BackupSet]) -> list[str]:
+    return [one.signature_stem for one in sets if host.local_signature(job, one.signature_stem) is None]
 
 
 def _answer(finished: Finished) -> proof.Proof:

@@ -226,14 +226,14 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple
     way = staging.way(order.job, order.dest, made, order.fetch)
     made = staging.at_hand(order.job, made) if way.is_staged else made
     require_readable(archive, made, order.path, order.time)
+    if order.prove:
+        proving.bring_signatures(archive, list(order.sets))
     result["plan"], result["fetch"] = made.to_result(), {"way": way.name, "why": way.why}
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
     result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
     replaces = not placing.is_free(order.dest)
-    if not (order.path or replaces or mounts.is_point(order.dest)) and destination.inodes_suffice(
-        order.dest, estimate.most_files(archive.signature_bytes(order.sets))
-    ):
-        return made, way  # a list could tell nothing more, and takes a run
+    if not _list_tells(archive, order, replaces):
+        return made, way
     try:
         found = _compared(archive, order, replaces)
     except PermafrostError as error:
@@ -255,6 +255,13 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple
     else:
         result["diff"]["after"]["files_and_directories"] = found.new_size
     return made, way
+
+
+def _list_tells(archive: Archive, order: _Order, replaces: bool) -> bool:
+    """Whether the backup's list of files, which takes a run, can tell more than is known already."""
+    if order.path or replaces or mounts.is_point(order.dest):
+        return True
+    return not destination.inodes_suffice(order.dest, estimate.most_files(archive.signature_bytes(order.sets)))
 
 
 def _compared(archive: Archive, order: _Order, replaces: bool) -> comparison.Difference:

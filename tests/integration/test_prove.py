@@ -76,10 +76,11 @@ def staged(backed: Backed) -> Path:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_restore_is_staged_and_proven_in_every_way(backed: Backed, s3: S3Lab, which: int) -> None:
-    """Each planned volume is read once and by whoever fetches; the container that restores reads none itself."""
+    """Each planned volume is read once, whoever reads it; also on a host that has lost everything."""
+    job = {**backed.job, "state_dir": str(backed.root / "new host")} if which == 0 else backed.job
     for fetch in ("auto", "streamed"):
         dest, mark = backed.root / f"{fetch} {which}", s3.mark()
-        result = kills.succeeded(backed.restore(dest, time=backed.times[which], fetch=fetch))
+        result = kills.succeeded(backed.restore(dest, time=backed.times[which], fetch=fetch, job=job))
         kills.same(backed.trees[which], dest)
         assert read(s3, mark) == planned(result)
         assert result["fetch"]["way"] == ("staged" if fetch == "auto" else "streamed")
@@ -88,7 +89,7 @@ def test_a_restore_is_staged_and_proven_in_every_way(backed: Backed, s3: S3Lab, 
         assert result["proof"]["proven"] is True
         assert result["proof"]["files"] == sum(one.type == "file" for one in kept)
         assert result["proof"]["size_bytes"] == sum(one.size or 0 for one in kept if one.type == "file")
-    again = kills.succeeded(kills.run("duplicity_prove", job=backed.job, dest=str(dest), time=backed.times[which]))
+    again = kills.succeeded(kills.run("duplicity_prove", job=job, dest=str(dest), time=backed.times[which]))
     assert (again["changed"], again["proven"]) == (False, True)
 
 
