@@ -215,7 +215,7 @@ def test_a_cleanup_from_another_host_and_life_after_it(history: History, playboo
 
 
 def fleet(history: History, tmp_path: Path, *keepers: str) -> Path:
-    """Three hosts with jobs of equal names, one of which names a bucket that is not there; and who cleans up for all."""
+    """Three hosts with jobs of equal names, one of which names a bucket that is not there; and who cleans up."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts: dict[str, Any] = {}
     for host in ("web01", "web02", "web03"):
