@@ -220,14 +220,7 @@ def _held(order: _Order) -> dict[str, Any] | None:
 
 def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple[Plan, estimate.Way]:
     """All that can be known before a byte is written, each with its own message."""
-    if order.prove:
-        proving.require_provable(archive, list(order.sets))
-    made, _chosen = archive.plan(order.path, order.time)
-    way = staging.way(order.job, order.dest, made, order.fetch)
-    made = staging.at_hand(order.job, made) if way.is_staged else made
-    require_readable(archive, made, order.path, order.time)
-    if order.prove:
-        proving.bring_signatures(archive, list(order.sets))
+    made, way = _plan(archive, order)
     result["plan"], result["fetch"] = made.to_result(), {"way": way.name, "why": way.why}
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))
     result["warnings"] += destination.check_room(order.job, order.dest, made, order.path)
@@ -254,6 +247,19 @@ def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple
         result["diff"] = found.to_diff(str(order.dest))
     else:
         result["diff"]["after"]["files_and_directories"] = found.new_size
+    return made, way
+
+
+def _plan(archive: Archive, order: _Order) -> tuple[Plan, estimate.Way]:
+    """The volumes and the way that they are got: all can be read now, and what comes of them can be proven."""
+    if order.prove:
+        proving.require_provable(archive, list(order.sets))
+    made, _chosen = archive.plan(order.path, order.time)
+    way = staging.way(order.job, order.dest, made, order.fetch)
+    made = staging.at_hand(order.job, made) if way.is_staged else made
+    require_readable(archive, made, order.path, order.time)
+    if order.prove:
+        proving.bring_signatures(archive, list(order.sets))
     return made, way
 
 
