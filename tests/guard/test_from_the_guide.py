@@ -49,7 +49,8 @@ def test_seventeen_places() -> None:
 
 def test_the_jobs_are_jobs() -> None:
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(duplicity_jobs:.*?)```", TEXT, re.S)]
-    new, adopted = (block["duplicity_jobs"][0] for block in blocks)
+    new, scheduled, adopted = (block["duplicity_jobs"][0] for block in blocks)
     assert Job.from_params(job_params(**{**new, "credentials": None})).storage_class == "DEEP_ARCHIVE"
+    assert Job.from_params(job_params(**scheduled)).url == "s3://acme-dr/web01/data"
     assert Job.from_params(job_params(**adopted)).source_in_container == "/mnt/backup/src/data"
     assert adopted["adopt"]["archive_name"] == hashlib.md5(adopted["target"].encode()).hexdigest()

@@ -82,7 +82,7 @@ EXPRESSIONS = st.tuples(
 ).map(" ".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(EXPRESSIONS, st.integers(0, 10_000))
 def test_turns_are_those_of_cron(expression: str, minutes: int) -> None:
     start = NOON + timedelta(minutes=minutes)
@@ -143,10 +143,12 @@ def test_never() -> None:
     [
         ("", "neither hourly, daily"), ("dayly", "neither"), ("daily never", "neither"), ("0 2 * *", "neither"),
         ("*-*-* 03:00:00", "neither"), ("Mon *-*-* 02:00", "neither"), ("0 2 * * * *", "neither"),
-        ("broken", "'0 2 * *' has 4 fields"), ("0 24 * * *", "'24' is not within 0 to 23"), ("60 2 * * *", "0 to 59"), ("0 2 0 * *", "1 to 31"),
+        ("broken", "'0 2 * *' has 4 fields"),
+        ("0 24 * * *", "'24' is not within 0 to 23"), ("60 2 * * *", "0 to 59"), ("0 2 0 * *", "1 to 31"),
         ("0 2 31 2 *", "never comes"), ("0 2 * * 8", "not within 0 to 7"), ("0 2 * * 5-2", "not within 0 to 7"),
         ("0 2 * * someday", "'someday' is no part"), ("0 2 * jan-xyz *", "'jan-xyz' is no part"),
-        ("0 2 L * *", "no part"), ("0 2 last * *", "no part"), ("0 2 * * mon/0", "not within"), ("a b c d e", "no part"),
+        ("0 2 L * *", "no part"), ("0 2 last * *", "no part"), ("0 2 * * mon/0", "not within"),
+        ("a b c d e", "no part"),
         ("0 02:00 * * *", "no part"), ("*/0 2 * * *", "'*/0' is not"),
     ],
 )  # fmt: skip
@@ -163,7 +165,7 @@ def test_spans(text: str, minutes: int) -> None:
     assert cron.span(text, "here") == timedelta(minutes=minutes)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1 fortnight", "-1h", "1.5h"])
+@pytest.mark.parametrize("text", ["", "soon", "1 fortnight", "-1h", "1.5h", "1" * 60 + "!"])
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="here is"):
         cron.span(text, "here")

@@ -24,7 +24,9 @@ GUIDE = {name: text.replace("$$", "$") for name, text in COMPOSE["services"]["ba
 
 
 def values(**environment: str) -> Values:
-    return call.prepare(Values(environment, lambda text: f"<{text}>", lambda full: "web01.example" if full else "web01"))
+    return call.prepare(
+        Values(environment, lambda text: f"<{text}>", lambda full: "web01.example" if full else "web01")
+    )
 
 
 def made(**environment: str) -> list[Task]:
@@ -78,10 +80,11 @@ def test_never_needs_no_words() -> None:
 @pytest.mark.parametrize(
     ("what", "verb", "target"),
     [
-        ("dup full $SRC $DST", "backup", "s3://b/x"), ("backup", "backup", "s3://b/x"), ("dup $SRC s3://c/y/", "backup", "s3://c/y"),
+        ("dup full $SRC $DST", "backup", "s3://b/x"), ("backup", "backup", "s3://b/x"),
+        ("dup $SRC s3://c/y/", "backup", "s3://c/y"), ("dup collection-status $DST", "info", "s3://b/x"),
         ("dup cleanup --force $DST", "cleanup", "s3://b/x"), ("dup remove-older-than 1Y $DST", "cleanup", "s3://b/x"),
         ("dup ri 3 $DST", "cleanup", "s3://b/x"), ("restore --force", "restore", "s3://b/x"),
-        ("dup verify $DST $SRC", "verify", "s3://b/x"), ("dup collection-status $DST", "info", "s3://b/x"),
+        ("dup verify $DST $SRC", "verify", "s3://b/x"),
     ],
 )  # fmt: skip
 def test_what(what: str, verb: str, target: str) -> None:
@@ -98,34 +101,47 @@ def test_values_are_put_in_for_each_run() -> None:
 
 
 def test_the_archive_directory_is_duplicitys_own_where_none_is_named() -> None:
-    given = {"JOB_1_WHAT": "dup st s3://b/x", "JOB_1_WHEN": "daily", "HOME": "/root"}
+    given = {"JOB_1_WHAT": "dup st s3://b/x", "JOB_1_WHEN": "daily", "HOME": "/somebody"}
     (task,) = made(**given)
-    assert jobs.archive_dir(task, values(**given)) == "/root/.cache/duplicity"
+    assert jobs.archive_dir(task, values(**given)) == "/somebody/.cache/duplicity"
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("what", "others", "told"),
     [
-        ({"JOB_200_WHAT": "psql -c x", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT is 'psql -c x': a job is dup, backup, restore"),
-        ({"JOB_200_WHAT": "duplicity full a b", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT is"),
-        ({"JOB_200_WHAT": "$CMD a b", "CMD": "dup", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT is '$CMD a b'"),
-        ({"JOB_200_WHAT": "dup `id`", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT holds `id`"),
-        ({"JOB_200_WHAT": "dup $MISSING s3://b/x", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT holds $MISSING, which is not set"),
-        ({"JOB_200_WHAT": "dup st $$DST", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT holds $$"),
-        ({"JOB_200_WHAT": "dup st 's3://b", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT has a ' without its end"),
-        ({"JOB_200_WHAT": "", "JOB_200_WHEN": "daily"}, "JOB_200_WHAT is ''"),
-        ({"JOB_200_WHEN": "daily"}, "JOB_200_WHAT is ''"),
-        ({"JOB_200_WHAT": "backup", "JOB_200_WHEN": "daily"}, "DST is not set"),
-        ({"JOB_200_WHAT": "dup st s3://b/x"}, "JOB_200_WHEN is not set"),
-        ({"JOB_200_WHAT": "dup st s3://b/x", "JOB_200_WHEN": "dayly"}, "JOB_200_WHEN is 'dayly': it is neither 15min, hourly"),
-        ({"JOB_200_WHAT": "dup st s3://b/x", "JOB_200_WHEN": "0 25 * * *"}, "JOB_200_WHEN is '0 25 * * *':"),
-        ({"JOB_200_WHAT": "dup st s3://b/x", "JOB_200_WHEN": "daily", "CRONTAB_DAILY": ""},
-         "JOB_200_WHEN is 'daily' (CRONTAB_DAILY is ''): '' has 0 fields"),
-        ({"JOB_200_WHAT": "dup st s3://b/x", "JOB_200_WHEN": "daily", "OPTIONS": "$(id)"}, "OPTIONS holds $(id)"),
+        ("psql -c x", {}, "JOB_200_WHAT is 'psql -c x': a job is dup, backup, restore"),
+        ("duplicity full a b", {}, "JOB_200_WHAT is 'duplicity full a b'"),
+        ("$CMD a b", {"CMD": "dup"}, "JOB_200_WHAT is '$CMD a b'"),
+        ("dup `id`", {}, "JOB_200_WHAT holds `id`"),
+        ("dup $MISSING s3://b/x", {}, "JOB_200_WHAT holds $MISSING, which is not set"),
+        ("dup st $$DST", {}, "JOB_200_WHAT holds $$"),
+        ("dup st 's3://b", {}, "JOB_200_WHAT has a ' without its end"),
+        ("", {}, "JOB_200_WHAT is ''"),
+        ("dup $SRC multi", {}, "JOB_200_WHAT is 'dup $SRC multi': it names neither an action"),
+        ("backup", {}, "DST is not set"),
+        ("dup st s3://b/x", {"OPTIONS": "$(id)"}, "OPTIONS holds $(id)"),
     ],
-)  # fmt: skip
-def test_a_job_that_could_not_run_is_refused_by_name(environment: dict[str, str], told: str) -> None:
-    assert told in refusal(**environment)
+)
+def test_words_that_could_not_run_are_refused(what: str, others: dict[str, str], told: str) -> None:
+    assert told in refusal(JOB_200_WHAT=what, JOB_200_WHEN="daily", **others)
+
+
+@pytest.mark.parametrize(
+    ("when", "others", "told"),
+    [
+        ("", {}, "JOB_200_WHEN is not set"),
+        ("dayly", {}, "JOB_200_WHEN is 'dayly': it is neither 15min, hourly"),
+        ("0 25 * * *", {}, "JOB_200_WHEN is '0 25 * * *': '25' is not within"),
+        ("daily", {"CRONTAB_DAILY": ""}, "JOB_200_WHEN is 'daily' (CRONTAB_DAILY is ''): '' has 0 fields"),
+    ],
+)
+def test_a_turn_that_never_comes_is_refused(when: str, others: dict[str, str], told: str) -> None:
+    assert told in refusal(JOB_200_WHAT="dup st s3://b/x", JOB_200_WHEN=when, **others)
+
+
+def test_half_a_job_is_refused() -> None:
+    assert "JOB_200_WHAT is ''" in refusal(JOB_200_WHEN="daily")
+    assert "JOB_200_WHEN is not set" in refusal(JOB_200_WHAT="dup st s3://b/x")
 
 
 def test_a_later_job_is_checked_too() -> None:

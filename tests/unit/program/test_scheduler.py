@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from permafrost import cron, heartbeat, running, scheduler
 from permafrost.outcome import Outcome
 from permafrost.scheduler import Scheduler
@@ -29,6 +30,9 @@ def task(number: int, verb: str, target: str = "s3://bucket/a") -> Task:
     return Task(f"JOB_{number}", number, verb, target, (("dup",), (str(number),)), schedule)
 
 
+# Of a file of tzfile(5): counts of what follows, then the one time that there is.
+HEADER = struct.pack(">6I", 0, 0, 0, 0, 1, 4)
+BODY = struct.pack(">iBB4s", -3600, 0, 0, b"-01\0")
 TASKS = [task(300, "cleanup"), task(200, "backup"), task(400, "verify")]
 
 
@@ -155,10 +159,35 @@ def test_a_run_that_ends_its_container_again_waits_for_its_next_turn(world: Worl
     world.meanwhile = lambda _task: None
     made = world.start(tmp_path)
     made.run_due()
-    assert world.ran == ["JOB_300", "JOB_400"]
+    # It counts as failed, so that nothing is deleted either.
+    assert world.ran == ["JOB_400"]
+    assert [(one.job, one.exit_code) for one in world.outcomes] == [("JOB_200", 137), ("JOB_400", 0)]
     world.now += HOUR
     made.run_due()
-    assert world.ran[2:] == ["JOB_200", "JOB_300", "JOB_400"]
+    assert world.ran[1:] == ["JOB_200", "JOB_300", "JOB_400"]
+
+
+# --- its clock ------------------------------------------------------------------------------------------------------
+
+
+def test_the_zone_is_that_of_tz_or_of_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    summer = datetime(2026, 7, 1, tzinfo=timezone.utc)
+    assert summer.astimezone(scheduler._zone("America/New_York")).hour == 20
+    assert summer.astimezone(scheduler._zone(":Asia/Tokyo")).hour == 9
+    place = tmp_path / "localtime"
+    monkeypatch.setattr(scheduler, "_LOCAL_TIME", place)
+    assert scheduler._zone("") is timezone.utc
+    # An hour before UTC, the whole year.
+    place.write_bytes(b"TZif2" + bytes(15) + HEADER + BODY + b"TZif2" + bytes(15) + HEADER + BODY + b"\n<-01>1\n")
+    found = cron.schedule("0 2 * * *", {}, scheduler._zone(""))
+    assert found is not None
+    assert found.after(summer) == summer + 3 * HOUR
+
+
+@pytest.mark.parametrize("name", ["Europe/Berln", "Europe", "CET-1CEST", "../etc/passwd"])
+def test_a_zone_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="is no time zone"):
+        scheduler._zone(name)
 
 
 # --- its memory -----------------------------------------------------------------------------------------------------
@@ -182,7 +211,7 @@ def test_without_a_place_nothing_is_kept(tmp_path: Path) -> None:
     assert kept.read() == {}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"JOB_1": 3}', '{"JOB_1": {"since": "x", "exit_code": 0, "tries": 0}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"JOB_1": 3}', '{"JOB_1": {"since": "x"}}'])
 def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(text)
     assert Stamps([str(tmp_path)]).read() == {}
@@ -272,5 +301,19 @@ def test_a_signal_ends_the_child(shell: Callable[[str], tuple[int, str]], tmp_pa
     assert (tmp_path / "told").read_text() == "told\n"
 
 
-def test_the_program_is_this_one() -> None:
-    assert running._PROGRAM == (sys.executable, "-m", "permafrost")
+def test_each_run_has_a_temporary_directory_of_its_own(shell: Callable[[str], tuple[int, str]]) -> None:
+    places = [shell("touch $TMPDIR/volume; echo $TMPDIR; exit 1")[1].strip() for _ in range(2)]
+    assert places[0] != places[1]
+    assert not any(Path(place).exists() for place in places)
+
+
+def test_what_cannot_be_started_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_PROGRAM", ("/no/such/program",))
+    assert scheduler._execute(TASKS[1]) == (1, "It cannot be started: No such file or directory.\n")
+
+
+def test_a_value_that_is_gone_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DST", "$GONE")
+    code, output = scheduler._execute(TASKS[1])
+    assert code == 23
+    assert output.startswith("DST holds $GONE, which is not set.")

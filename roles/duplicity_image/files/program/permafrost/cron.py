@@ -1,7 +1,7 @@
 """When a job's turn comes: cron expressions, words that stand for them, a job's own slot. Pure.
 
-APScheduler finds the moments. What it takes otherwise than cron is made plain for it: its weekday 0 is Monday, it wants a
-day of the month and a weekday where cron wants either, and it refuses some steps.
+APScheduler finds the moments. What it takes otherwise than cron is made plain for it: its weekday 0 is Monday, it
+wants a day of the month and a weekday where cron wants either, and it refuses some steps.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ NEVER = "never"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?")
+_SPANS = {
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("w", "week", "weeks"), 604800),
+}
 _INSTANT = timedelta(microseconds=1)
 # What never comes after this moment never comes.
 _SOME_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -68,27 +75,19 @@ def schedule(text: str, words: Mapping[str, str], zone: tzinfo, delay: timedelta
 def span(text: str, place: str) -> timedelta:
     """A time span of systemd.time(7), such as 1h 30min; a number alone is seconds. Raises BadInput."""
     found = re.findall(r"(\d+)\s*([a-zA-Z]*)", text)
-    if not re.fullmatch(r"\s*(?:\d+\s*[a-zA-Z]*\s*)+", text) or any(unit not in _SPANS for _number, unit in found):
+    rest = re.sub(r"\d+\s*[a-zA-Z]*", "", text).strip()
+    if rest or not found or any(unit not in _SPANS for _number, unit in found):
         raise BadInput(f"{place} is '{text}', which is no time span such as 1h, 90min or 1h 30min.")
     return timedelta(seconds=sum(int(number) * _SPANS[unit] for number, unit in found))
-
-
-_SPANS = {
-    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86400),
-    **dict.fromkeys(("w", "week", "weeks"), 604800),
-}
 
 
 def _times(expression: str, zone: tzinfo) -> list[_Times]:
     fields = expression.lower().split()
     if len(fields) != 5:
         raise ValueError(f"'{expression}' has {len(fields)} fields, and a cron expression has five")
+    limits = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS))
     minute, hour, day, month = (
-        ",".join(map(str, sorted(_numbers(text, *limits))))
-        for text, limits in zip(fields, ((0, 59), (0, 23), (1, 31), (1, 12, _MONTHS)))
+        ",".join(map(str, sorted(_numbers(text, low, high, names)))) for text, (low, high, names) in zip(fields, limits)
     )
     # By names, since numbers mean other days to APScheduler; both 0 and 7 are Sunday.
     weekday = ",".join({_WEEKDAYS[number % 7] for number in _numbers(fields[4], 0, 7, _WEEKDAYS)})
@@ -105,7 +104,7 @@ def _times(expression: str, zone: tzinfo) -> list[_Times]:
     return found
 
 
-def _numbers(field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
+def _numbers(field: str, low: int, high: int, names: tuple[str, ...]) -> set[int]:
     """The numbers that a field stands for. Names count from ``low`` on."""
     found: set[int] = set()
     for part in field.split(","):

@@ -105,9 +105,12 @@ def _task(number: str, what: str, schedule: cron.Schedule, values: Values) -> Ta
             "here that could run anything else."
         )
     line = _call(tuple(given), name, values).line
-    verb = _VERBS.get(line.verb, "info")
+    if not line.verb:
+        raise BadInput(
+            f"{name}_WHAT is '{what}': it names neither an action of duplicity nor a source and a target URL."
+        )
     target = re.sub(r"^boto3\+", "", line.url or "").rstrip("/")
-    return Task(name, int(number), verb, target, tuple(given), schedule)
+    return Task(name, int(number), _VERBS.get(line.verb, "info"), target, tuple(given), schedule)
 
 
 def _call(given: tuple[Word, ...], name: str, values: Values) -> call.Call:

@@ -7,6 +7,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,23 +24,26 @@ _PROGRAM = (sys.executable, "-m", "permafrost")
 def run(given: Sequence[str], show: Callable[[str], str], tick: Callable[[], None]) -> tuple[int, str]:
     """Run ``permafrost WORDS`` to the end: exit code and last lines, as ``show`` gave them back.
 
-    Whatever ends this program ends the child first.
+    Whatever ends this program ends the child first. A duplicity that is ended leaves volumes behind, which go with the
+    run's own temporary directory.
     """
-    kept: deque[str] = deque(maxlen=_OUTPUT_LINES)
-    process = subprocess.Popen(
-        [*_PROGRAM, *given],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        for line in _lines(process, tick):
-            kept.append(show(line))
-        code = _wait(process, tick)
-    except BaseException:
-        _end(process)
-        raise
+    with tempfile.TemporaryDirectory(prefix="permafrost-", ignore_cleanup_errors=True) as place:
+        process = subprocess.Popen(
+            [*_PROGRAM, *given],
+            env={**os.environ, "TMPDIR": place},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        kept: deque[str] = deque(maxlen=_OUTPUT_LINES)
+        try:
+            for line in _lines(process, tick):
+                kept.append(show(line))
+            code = _wait(process, tick)
+        except BaseException:
+            _end(process)
+            raise
     return code if code >= 0 else 128 - code, "".join(kept)
 
 

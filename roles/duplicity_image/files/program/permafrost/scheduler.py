@@ -20,6 +20,9 @@ from permafrost.timetable import Stamp, Task
 
 # Where runs are remembered when the archive directory cannot be written.
 _STATE_DIR = "/var/lib/permafrost-scheduler"
+# What a shell tells of SIGKILL, which is what ends a container that takes too much.
+_KILLED = 137
+_NOT_STARTED = 1
 _LOCAL_TIME = Path("/etc/localtime")
 
 
@@ -52,7 +55,11 @@ class Scheduler:
         now = _now()
         self._stamps = timetable.known(self._tasks, self._stamps, now)
         for task in timetable.due(self._tasks, self._stamps, now):
-            if reason := timetable.obstacle(task, self._tasks, self._stamps):
+            if timetable.is_given_up(self._stamps[task.name]):
+                text = f"{task.name}: given up until its next turn, for its last runs ended together with the container"
+                say(text)
+                self._finish(task, _now(), _KILLED, f"{text}\n")
+            elif reason := timetable.obstacle(task, self._tasks, self._stamps):
                 say(f"{task.name}: left out, because {reason}")
                 self._remember(task, Stamp(_now(), self._stamps[task.name].exit_code))
             else:
@@ -68,6 +75,10 @@ class Scheduler:
             # Told to stop, not failed: it is begun again at the next start, and duplicity resumes it.
             self._remember(task, before)
             raise
+        self._finish(task, started, code, output)
+
+    def _finish(self, task: Task, started: datetime, code: int, output: str) -> None:
+        """The one place where a run that ended becomes an outcome."""
         self._remember(task, Stamp(started, code))
         self._report(
             Outcome(
@@ -97,7 +108,8 @@ def scheduler() -> int:
     try:
         made = _make()
         for task, turn in made.turns():
-            say(f"{task.name}: {task.verb}, {task.schedule.text}; next at {_shown(turn)}")
+            when = "next" if turn > _now() else "missed"
+            say(f"{task.name}: {task.verb}, {task.schedule.text}; {when} at {_shown(turn)}")
         made.forever()
     except BadInput as error:
         say(f"{error.what} {error.meaning}")
@@ -122,6 +134,8 @@ def _make() -> Scheduler:
     """All of it is checked before anything runs. Raises BadInput."""
     zone, values = _zone(os.environ.get("TZ", "")), guide.surroundings()
     if runs.JOB_FILE.exists():
+        if found := [one for one in os.environ if one.startswith("JOB_")]:
+            raise BadInput(f"There are {found[0]} and the job file {runs.JOB_FILE}: a container runs one or the other.")
         options = runs.job_options()
         name, tasks, places = options["name"], jobs.from_job(options, zone), [Job.from_params(options).state_dir]
     else:
@@ -142,9 +156,11 @@ def _make() -> Scheduler:
 def _execute(task: Task) -> tuple[int, str]:
     try:
         given = jobs.argv(task, call.prepare(guide.surroundings()))
+        return running.run(given, _show, heartbeat.beat)
     except BadInput as error:
         return guide.REFUSED, _show(f"{error.what} {error.meaning}\n")
-    return running.run(given, _show, heartbeat.beat)
+    except OSError as error:  # no memory, no temporary directory: it may be better at the next turn
+        return _NOT_STARTED, _show(f"It cannot be started: {error.strerror}.\n")
 
 
 def _show(text: str) -> str:

@@ -41,7 +41,10 @@ class Stamp:
 
 
 def known(tasks: Sequence[Task], stamps: Mapping[str, Stamp], now: datetime) -> dict[str, Stamp]:
-    """The stamps of these jobs. One that is new has nothing to catch up; none is later than now, as after a wrong clock."""
+    """The stamps of these jobs.
+
+    One that is new has nothing to catch up. None is later than now, as after a clock that was wrong.
+    """
     found = {task.name: stamps.get(task.name, Stamp(now)) for task in tasks}
     return {name: stamp if stamp.since <= now else replace(stamp, since=now) for name, stamp in found.items()}
 
@@ -66,10 +69,13 @@ def begun(stamp: Stamp) -> Stamp:
     return replace(stamp, tries=stamp.tries + 1)
 
 
+def is_given_up(stamp: Stamp) -> bool:
+    """Whether a job waits for its next turn, since it would only end its container again."""
+    return stamp.tries >= _TRIES
+
+
 def obstacle(task: Task, tasks: Sequence[Task], stamps: Mapping[str, Stamp]) -> str:
     """Why a job whose turn has come does not run, or nothing."""
-    if stamps[task.name].tries >= _TRIES:
-        return f"{_TRIES} runs of it ended together with the container"
     if task.verb == "cleanup":
         for other in tasks:
             if other.verb == "backup" and other.target == task.target and stamps[other.name].exit_code:
