@@ -18,6 +18,8 @@ _LEAST_ORPHAN_AGE = timedelta(days=1)
 _COUNTS = ("keep_fulls", "keep_incrementals_of")
 # An age is checked against it: when the rules are applied is not known yet.
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
+# Nothing is older than time itself.
+_OLDEST = _SOME_DAY - datetime.min.replace(tzinfo=timezone.utc)
 NO_RULE = "None of keep_fulls, older_than, keep_incrementals_of and orphans is given"
 
 
@@ -60,7 +62,8 @@ def checked_policy(options: Mapping[str, Any], group: str = "") -> Policy | None
 def _check_orphan_age(text: str, group: str) -> None:
     try:
         age = interval(text)
-        _ = _SOME_DAY - age
+        if age > _OLDEST:
+            raise OverflowError
     except (BadTime, OverflowError):
         raise BadInput(f"{group}orphan_age '{text}' is not an interval such as 7D or 2W.") from None
     if age < _LEAST_ORPHAN_AGE:

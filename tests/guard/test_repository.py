@@ -45,12 +45,10 @@ def test_runtime_yml() -> None:
 
 def test_the_execution_environment_has_what_the_collection_needs() -> None:
     made = yaml.safe_load((CHECKOUT / "meta" / "execution-environment.yml").read_text())
-    assert made["version"] == 3
-    galaxy = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())
-    collections = {one["name"] for one in made["dependencies"]["galaxy"]["collections"]}
-    assert collections == {f"{galaxy['namespace']}.{galaxy['name']}", *galaxy["dependencies"]}
+    lines = (CHECKOUT / made["dependencies"]["python"]).read_text().splitlines()
+    assert (CHECKOUT / made["dependencies"]["system"]).is_file()
     role = yaml.safe_load((CHECKOUT / "roles" / "duplicity_image" / "vars" / "main" / "host.yml").read_text())
-    assert made["dependencies"]["python"] == role["duplicity_image__python_pins"]
+    assert [line for line in lines if not line.startswith("#")] == role["duplicity_image__python_pins"]
 
 
 @pytest.mark.parametrize("name", TEXTS)

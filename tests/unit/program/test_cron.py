@@ -165,7 +165,7 @@ def test_spans(text: str, minutes: int) -> None:
     assert cron.span(text, "here") == timedelta(minutes=minutes)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1 fortnight", "-1h", "1.5h"])
+@pytest.mark.parametrize("text", ["", "soon", "1 fortnight", "-1h", "1.5h", "1" * 60 + "!"])
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="here is"):
         cron.span(text, "here")

@@ -19,6 +19,13 @@ NEVER = "never"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?")
+_SPANS = {
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("w", "week", "weeks"), 604800),
+}
 _INSTANT = timedelta(microseconds=1)
 # What never comes after this moment never comes.
 _SOME_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -68,18 +75,10 @@ def schedule(text: str, words: Mapping[str, str], zone: tzinfo, delay: timedelta
 def span(text: str, place: str) -> timedelta:
     """A time span of systemd.time(7), such as 1h 30min; a number alone is seconds. Raises BadInput."""
     found = re.findall(r"(\d+)\s*([a-zA-Z]*)", text)
-    if not re.fullmatch(r"\s*(?:\d+\s*[a-zA-Z]*\s*)+", text) or any(unit not in _SPANS for _number, unit in found):
+    rest = re.sub(r"\d+\s*[a-zA-Z]*", "", text).strip()
+    if rest or not found or any(unit not in _SPANS for _number, unit in found):
         raise BadInput(f"{place} is '{text}', which is no time span such as 1h, 90min or 1h 30min.")
     return timedelta(seconds=sum(int(number) * _SPANS[unit] for number, unit in found))
-
-
-_SPANS = {
-    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86400),
-    **dict.fromkeys(("w", "week", "weeks"), 604800),
-}
 
 
 def _times(expression: str, zone: tzinfo) -> list[_Times]:
