@@ -31,7 +31,7 @@ options:
   prices:
     description:
       - The prices of a Region, with C(region), C(date), C(source) and C(figures) by storage class. The file
-        C(playbooks/files/prices/us-east-1.yml) of this collection shows the names, and is a table itself.
+        C(playbooks/prices/us-east-1.yml) of this collection shows the names, and is a table itself.
       - A figure is a number, or a dictionary of C(usd), C(source) and C(verified).
     type: dict
     required: true

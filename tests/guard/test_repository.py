@@ -38,6 +38,12 @@ def test_the_changelog_knows_the_version() -> None:
     assert galaxy["version"] in (CHECKOUT / "CHANGELOG.md").read_text()
 
 
+def test_no_directory_hides_a_playbook() -> None:
+    """Ansible looks for `permafrost.backup.NAME` without a suffix first."""
+    place = CHECKOUT / "playbooks"
+    assert [path.name for path in place.iterdir() if path.is_dir() and (place / f"{path.name}.yml").exists()] == []
+
+
 def test_runtime_yml() -> None:
     runtime = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text())
     assert runtime["requires_ansible"].startswith(">=2.")

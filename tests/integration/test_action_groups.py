@@ -29,7 +29,7 @@ def test_every_module_runs_with_the_defaults_of_its_group(
         "glacier_quote_info": {"plan": {"bucket": bucket, "volumes": []}},
         "glacier_restore": {"bucket": bucket, "keys": [KEY]},
     }
-    prices = CHECKOUT / "playbooks" / "files" / "prices" / "us-east-1.yml"
+    prices = CHECKOUT / "playbooks" / "prices" / "us-east-1.yml"
     service = {name: job[name] for name in ("credentials", "endpoint_url", "region")}
     play = {
         "name": "Defaults",

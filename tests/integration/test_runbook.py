@@ -24,7 +24,7 @@ from lab.places import CHECKOUT
 from lab.s3.client_api import S3Lab
 
 BUCKET, PASSPHRASE = "runbook", "the passphrase of the runbook"
-PRICES = CHECKOUT / "playbooks" / "files" / "prices" / "us-east-1.yml"
+PRICES = CHECKOUT / "playbooks" / "prices" / "us-east-1.yml"
 THAW_KEY, THAW_SECRET = "LABTHAWKEY0000000002", "SecretOfThoseWhoThaw"
 
 

@@ -11,7 +11,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import glacier, 
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import Plan, PlannedObject
 from lab.places import CHECKOUT
 
-TABLE: dict[str, Any] = yaml.safe_load((CHECKOUT / "playbooks" / "files" / "prices" / "us-east-1.yml").read_text())
+TABLE: dict[str, Any] = yaml.safe_load((CHECKOUT / "playbooks" / "prices" / "us-east-1.yml").read_text())
 PRICES = prices.checked_prices(TABLE)
 STATES = (glacier.READY, glacier.THAWED, glacier.THAWING, glacier.FROZEN)
 EXPIRES = "2026-12-24T00:00:00Z"
