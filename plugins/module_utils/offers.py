@@ -42,13 +42,17 @@ EGRESS = ("egress",)
 
 @dataclass(frozen=True)
 class Terms:
-    """How a restore shall be: ``days`` of the copies (None: enough), MB a second, and whether data leave the Region."""
+    """How a restore shall be: ``days`` of the copies (None: enough), MB a second, and whether data leave the Region.
+
+    ``streamed``: duplicity reads the volumes itself, instead of getting them staged.
+    """
 
     days: int | None = None
     rate: float = 10
     egress: bool = True
     upgrade: bool = False
     extend: bool = False
+    streamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def _offer(plan: Plan, table: Prices, terms: Terms, work: Work, chosen: tuple[st
         requested_hours=glacier.longest_hours(asked, (*work.request, *work.upgrade)),
         ready_hours=glacier.longest_hours(asked, plan.volumes),
         restore_seconds=restore_seconds(plan, terms.rate),
-        lines=(*_thaw_lines(work, table, tier, days), *_reading_lines(plan, table, terms.egress)),
+        lines=(*_thaw_lines(work, table, tier, days), *_reading_lines(plan, table, terms)),
         copy_day_usd=prices.storage("copies", "STANDARD", table.figure(prices.COPY), frozen, 1).amount_usd,
     )
 
@@ -200,15 +204,16 @@ def _asked(figures: str, what: str, volumes: tuple[str, list[PlannedObject]], ta
     yield prices.data(f"{what}_data", name, table.figure(f"{figures}.{prices.DATA}"), size)
 
 
-def _reading_lines(plan: Plan, table: Prices, egress: bool) -> Iterator[Line]:
-    """Every volume is read once, whatever its class and state. HEAD is billed as GET."""
+def _reading_lines(plan: Plan, table: Prices, terms: Terms) -> Iterator[Line]:
+    """Every volume is read once, whatever its class and state; staged by one GET. HEAD is billed as GET."""
     for name, volumes in _by_class(plan.volumes):
-        count = sum(1 + max(1, math.ceil(one.size_bytes / _PART_BYTES)) for one in volumes)
+        parts = sum(1 + max(1, math.ceil(one.size_bytes / _PART_BYTES)) for one in volumes)
+        count = parts if terms.streamed else len(volumes)
         yield prices.requests("get_requests", name, table.figure(f"{name}.get_1000"), count)
         if name == "GLACIER_IR":
             size = sum(one.size_bytes for one in volumes)
             yield prices.data("get_data", name, table.figure("GLACIER_IR.get_gb"), size)
-    if egress and plan.volumes:
+    if terms.egress and plan.volumes:
         yield prices.data("egress", "", table.figure(prices.EGRESS), estimate.size_bytes(plan))
 
 

@@ -55,7 +55,7 @@ def _terms(params: dict[str, Any]) -> Terms:
         raise BadInput(f"days is {days}: 1 to {_MAX_DAYS} is wanted.")
     if not 0 < rate < float("inf"):
         raise BadInput(f"expected_rate is {rate:g}: a number above 0 is wanted.")
-    return Terms(days, rate, params["egress"], params["upgrade"], params["extend"])
+    return Terms(days, rate, params["egress"], params["upgrade"], params["extend"], params["fetch"] == "streamed")
 
 
 def _limits(params: dict[str, Any], now: datetime) -> Limits:

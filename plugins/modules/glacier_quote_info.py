@@ -54,6 +54,13 @@ options:
       - How many MB of volumes the host reads and restores in a second.
     type: float
     default: 10
+  fetch:
+    description:
+      - How the volumes are got. V(staged) is one GET each. With V(streamed) duplicity reads them itself, by a HEAD and
+        GETs of 8 MB. O(permafrost.backup.duplicity_restore#module:fetch) stages wherever there is room.
+    type: str
+    choices: [staged, streamed]
+    default: staged
   upgrade:
     description:
       - Count what is thawing already at the price of the faster tier too, as
@@ -206,6 +213,7 @@ SPEC = {
     "days": {"type": "int"},
     "egress": {"type": "bool", "default": True},
     "expected_rate": {"type": "float", "default": 10},
+    "fetch": {"type": "str", "choices": ["staged", "streamed"], "default": "staged"},
     "upgrade": {"type": "bool", "default": False},
     "extend": {"type": "bool", "default": False},
     "tier": {"type": "str", "choices": list(TIERS)},
