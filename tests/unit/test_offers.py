@@ -188,7 +188,7 @@ def test_the_cheapest_within_the_limits() -> None:
     assert choose(DEEP, tier="Standard").tier == "Standard"
     assert choose(DEEP, ready_by=NOW + timedelta(hours=13)).tier == "Standard"
     assert choose(DEEP, ready_by=NOW + timedelta(hours=49)).tier == "Bulk"
-    assert choose(DEEP, max_cost=Decimal("0.979432667")).tier == "Bulk"
+    assert choose(DEEP, max_cost=Decimal("0.978920667")).tier == "Bulk"
 
 
 def test_the_time_of_the_restore_counts() -> None:
@@ -201,8 +201,8 @@ def test_what_would_fit_is_told() -> None:
     with pytest.raises(NoOfferFits) as refused:
         choose(DEEP, max_cost=Decimal(1), ready_by=NOW + timedelta(hours=20))
     assert refused.value.what == (
-        "No tier fits max_cost 1 USD, ready_by 2026-11-01T20:00:00Z. Bulk costs 0.979432667 USD and has the data back "
-        "by 2026-11-03T00:17:04Z (too late); Standard costs 1.155182667 USD and has the data back by "
+        "No tier fits max_cost 1 USD, ready_by 2026-11-01T20:00:00Z. Bulk costs 0.978920667 USD and has the data back "
+        "by 2026-11-03T00:17:04Z (too late); Standard costs 1.154670667 USD and has the data back by "
         "2026-11-01T12:17:04Z (too dear)."
     )
     with pytest.raises(NoOfferFits, match=r"Bulk costs .* \(fits\)|Bulk costs .* \(another tier\)"):

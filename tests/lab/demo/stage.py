@@ -76,7 +76,7 @@ class Stage:
             "region": self.lab.region,
             "image": image.NAME,
             "docker_host": os.environ["DOCKER_HOST"],
-            "scheduler": "none",  # the demo plays each run itself, and this machine may have neither systemd nor Compose
+            "scheduler": "none",  # the demo plays each run itself: here may be neither systemd nor Compose
             "state_dir": str(HOME / "state"),
         }
         variables = {"duplicity_jobs": [job], "thaw_credentials": thaw_credentials, **image.variables()}
