@@ -11,7 +11,15 @@ import pytest
 
 from lab.typing_check import PROGRAM_DIR
 
-RUN = "import os, sys; from permafrost import child; sys.exit(child.run(sys.argv[1:], os.environ))"
+# Whoever runs the tests may ignore signals (nohup does), and a shell cannot trap what was ignored when it began.
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
+RUN = f"""
+import os, signal, sys
+for name in {SIGNALS}:
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
+from permafrost import child
+sys.exit(child.run(sys.argv[1:], os.environ))
+"""
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
@@ -27,7 +35,7 @@ def test_exit_codes(script: str, code: int) -> None:
     assert start("sh", "-c", script).wait(10) == code
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
+@pytest.mark.parametrize("name", SIGNALS)
 def test_signals_are_handed_on(name: str) -> None:
     """The child is told, and decides itself how it ends."""
     process = start(
