@@ -28,7 +28,7 @@ NOTED = {
     "web01-lvm": [["mountpoint", "lvs", "install", "lvcreate", "mount"], ["umount", "lvremove"]],
     "web01-btrfs": [["btrfs", "btrfs"], ["btrfs", "mkdir"]],
 }
-PROGRAMS = sorted({word for lists in NOTED.values() for words in lists for word in words} | {"rmdir"})
+PROGRAMS = sorted({word for lists in NOTED.values() for words in lists for word in words} | {"docker", "rmdir"})
 each_job = pytest.mark.parametrize("job", JOBS, ids=[job["name"] for job in JOBS])
 
 
@@ -69,7 +69,12 @@ def host(tmp_path: Path) -> Host:
 def rendered(job: dict[str, Any], which: str) -> str:
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)
     template = environment.from_string(TEMPLATE.read_text())
-    return template.render(ansible_managed="managed", item=(job["name"], which), duplicity__by_name={job["name"]: job})
+    return template.render(
+        ansible_managed="managed",
+        item=(job["name"], which),
+        duplicity__by_name={job["name"]: job},
+        duplicity_config_dir="/etc/permafrost",
+    )
 
 
 def words(calls: list[str]) -> list[str]:
@@ -101,9 +106,12 @@ def test_a_backup_is_stopped_by_what_fails_before_it(job: dict[str, Any], host: 
     last = NOTED[job["name"]][0][-1]
     host.let(last, 'case "$*" in *" show "*) exit 1;; esac; exit 3')
     code, calls = host.run(job, "before")
+    *own, report = calls
+    assert words(own)[-1] == last
+    assert len(own) <= len(NOTED[job["name"]][0])
+    assert report.startswith(f"docker compose --file /etc/permafrost/{job['name']}/compose.yml run --rm ")
+    assert report.endswith(f" --env PERMAFROST_HOOK={code} backup permafrost hook")
     assert code
-    assert words(calls)[-1] == last
-    assert len(calls) <= len(NOTED[job["name"]][0])
 
 
 @each_job

@@ -111,6 +111,18 @@ def test_a_check_has_a_ping_of_its_own(job_file: Path, web: PingReceiver, capsys
     assert capsys.readouterr().out == "warning: odd: canary-phrase\nwhole: 1 set\n"
 
 
+def test_a_hook_that_failed_is_reported_as_a_backup(
+    job_file: Path, web: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match="PERMAFROST_HOOK"):
+        runs.hook()
+    monkeypatch.setenv(runs.HOOK_VARIABLE, "3")
+    assert runs.hook() == 0
+    assert [one.path for one in web.requests] == ["/backup/fail"]
+    assert web.requests[0].body.startswith("A hook before the backup ended with 3, so that nothing was backed up.")
+    assert "FAILED, exit code 3" in web.requests[0].body
+
+
 def test_a_job_that_is_none_starts_nothing(job_file: Path, web: PingReceiver) -> None:
     options = json.loads(job_file.read_text())["job"]
     job_file.write_text(json.dumps({"job": {**options, "reports": {"metrics_dir": "metrics"}}}))

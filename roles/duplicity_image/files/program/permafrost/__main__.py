@@ -13,6 +13,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import Pe
 COMMANDS = {
     "backup": "runs",
     "cleanup": "runs",
+    "hook": "runs",
     "verify": "runs",
     "prove": "prove",
     "scheduler": "scheduler",

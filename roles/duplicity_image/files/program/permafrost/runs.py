@@ -34,6 +34,8 @@ from permafrost.reports import Reporter
 JOB_FILE = Path("/run/secrets/job")
 # The container has a name of its own; the units tell that of the host.
 HOST_VARIABLE = "PERMAFROST_HOST"
+# The exit code of a hook that failed.
+HOOK_VARIABLE = "PERMAFROST_HOOK"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,17 @@ def cleanup() -> int:
     Its job file is another one than that of backups, and what that one says of credentials does not count.
     """
     return _reported("cleanup", _clean)
+
+
+def hook() -> int:
+    """Report a backup that did not start, since a hook before it failed. Raises BadInput."""
+    options = job_options()
+    job, text, now = Job.from_params(options), os.environ.get(HOOK_VARIABLE, ""), _now()
+    if not text.isdigit():
+        raise BadInput(f"{HOOK_VARIABLE} is '{text}': the exit code of the hook is wanted.")
+    line = f"A hook before the backup ended with {text}, so that nothing was backed up."
+    _reporter(job, "backup", options).end(Outcome(job.name, "backup", int(text) or 1, now, now, "", None), line, {})
+    return 0
 
 
 def _back_up(archive: Archive, options: dict[str, Any]) -> Done:
