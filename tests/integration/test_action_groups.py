@@ -25,6 +25,7 @@ def test_every_module_runs_with_the_defaults_of_its_group(
     # What a module wants beside the defaults; a new one that wants nothing needs no line here.
     options: dict[str, dict[str, Any]] = {
         "duplicity_cleanup": {"keep_fulls": 8},
+        "duplicity_prove": {"dest": job["source"]},
         "duplicity_restore": {"dest": str(tmp_path / "restored")},
         "glacier_quote_info": {"plan": {"bucket": bucket, "volumes": []}},
         "glacier_restore": {"bucket": bucket, "keys": [KEY]},

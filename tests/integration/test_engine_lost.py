@@ -139,7 +139,8 @@ def test_an_engine_that_stops_a_restore_and_comes_back(job: Job, s3: S3Lab, prox
     s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=1.5)
     dest = tmp_path / "dest"
     with kills.watched(job["name"]) as watch:
-        task = kills.ModuleProcess("duplicity_restore", job=job, dest=str(dest))
+        # Staged volumes would be there before the engine is asked for anything.
+        task = kills.ModuleProcess("duplicity_restore", job=job, dest=str(dest), fetch="streamed")
         goes_away(proxy, s3, watch, task, "restore", stops=True)
         proxy.open()
         result = task.ended()
