@@ -7,6 +7,7 @@ librsync signature is made once more. Both trees are read in the order of their 
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
@@ -75,12 +76,10 @@ class _Signatures:
 
     def __init__(self, files: list[str], path: str) -> None:
         from duplicity import config, diffdir, log, patchdir  # late: they are in the image alone
-        from duplicity.path import DupPath
 
         log.setup()
         config.numeric_owner = True
-        opened = [DupPath(*_split(name)).filtered_open("rb") for name in files]
-        self._entries = diffdir.get_combined_path_iter(opened)
+        self._entries = diffdir.get_combined_path_iter([_opened(name) for name in files])
         index = tuple(os.fsencode(path).split(b"/")) if path else ()
         if index:
             self._entries = patchdir.filter_path_iter(self._entries, index)
@@ -107,9 +106,9 @@ class _Signatures:
         return self._current.open("rb")
 
 
-def _split(name: str) -> tuple[str, tuple[bytes, ...]]:
-    directory, _slash, file = name.rpartition("/")
-    return directory, (os.fsencode(file),)
+def _opened(name: str) -> Any:
+    """A signature file. duplicity's own way would first want to know what its names begin with."""
+    return gzip.open(name, "rb") if name.endswith(".gz") else open(name, "rb")
 
 
 def _walk(top: bytes, ignored: set[str]) -> Iterator[Facts]:
