@@ -130,8 +130,11 @@ def say(text: str) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.exists():
+    """A directory, or a report beside one."""
+    if path.is_dir():
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_containers() -> None:
