@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from typing import Any
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from guard.sources import CHECKOUT
-from unit.stage import job_params
 
 TEXT = (CHECKOUT / "docs" / "from-the-guide.md").read_text()
 FILES = 10_000_000
@@ -47,10 +49,18 @@ def test_seventeen_places() -> None:
     assert [int(number) for number in re.findall(r"(?m)^(\d+)\. ", places)] == list(range(1, 18))
 
 
+def checked(job: dict[str, Any]) -> dict[str, Any]:
+    """The job as a module gets it, with every default in place."""
+    found = ArgumentSpecValidator(JOB_OPTIONS).validate(job)
+    assert found.error_messages == []
+    options: dict[str, Any] = found.validated_parameters
+    return options
+
+
 def test_the_jobs_are_jobs() -> None:
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(duplicity_jobs:.*?)```", TEXT, re.S)]
-    new, scheduled, adopted = (block["duplicity_jobs"][0] for block in blocks)
-    assert Job.from_params(job_params(**{**new, "credentials": None})).storage_class == "DEEP_ARCHIVE"
-    assert Job.from_params(job_params(**scheduled)).url == "s3://acme-dr/web01/data"
-    assert Job.from_params(job_params(**adopted)).source_in_container == "/mnt/backup/src/data"
+    new, scheduled, adopted = (checked(block["duplicity_jobs"][0]) for block in blocks)
+    assert Job.from_params({**new, "credentials": None}).storage_class == "DEEP_ARCHIVE"
+    assert Job.from_params(scheduled).url == "s3://acme-dr/web01/data"
+    assert Job.from_params(adopted).source_in_container == "/mnt/backup/src/data"
     assert adopted["adopt"]["archive_name"] == hashlib.md5(adopted["target"].encode()).hexdigest()
