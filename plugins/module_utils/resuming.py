@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether an interrupted backup may be resumed.
 
-I/O, read only. To resume, duplicity walks the source from its beginning: it skips what the uploaded volumes hold, but
-computes the signatures of all of it anew. A file that changed after it was uploaded would keep its old content in the
-set, and the new signature would make every later incremental believe that it is stored. So a resumption is allowed only
-while nothing up to the last volume's end has changed, and while the bucket has all that was uploaded.
+I/O, read only, with a pause. To resume, duplicity walks the source from its beginning: it skips what the uploaded volumes
+hold, but computes the signatures of all of it anew. A file that changed after it was uploaded would keep its old content
+in the set, and the new signature would make every later incremental believe that it is stored. So a resumption is allowed
+only while nothing up to the last volume's end has changed, and while the bucket has all that was uploaded.
 
 Nor may an incremental be resumed whose signature is in the bucket already, when only its manifest was still to come:
 duplicity would take that signature for the base, see no change any more, and complete the set with an empty last volume
@@ -15,6 +15,7 @@ and an empty signature.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.manifest import 
 
 # The kernel's file times run a few milliseconds behind its clock, and a set's time is cut to the second.
 _MARGIN_SECONDS = 1.0
+# How long S3 may take to store what a run had sent when it was killed.
+_IN_FLIGHT_SECONDS = 2.0
 
 
 def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> None:
@@ -47,6 +50,8 @@ def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping
         ):
             host.forget_partial(job)
             return
+        # A resumption writes a volume anew. It must come after the one that the killed run had sent, not before.
+        time.sleep(_IN_FLIGHT_SECONDS)
 
 
 def forget_other_secrets(job: Job, new_secrets: bool) -> None:

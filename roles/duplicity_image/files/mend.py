@@ -76,12 +76,6 @@ MENDS = (
 """,
     ),
     Mend(
-        "backend_pool.py",
-        "Each volume waited a tenth of a second for uploads that cannot have ended yet.",
-        "concurrent.futures.as_completed(self._command_queue, timeout=0.1)",
-        "concurrent.futures.as_completed(self._command_queue, timeout=0)",
-    ),
-    Mend(
         "diffdir.py",
         "Two messages a file took a tenth of the time of small files, only to be dropped.",
         """\
