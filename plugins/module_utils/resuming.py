@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether an interrupted backup may be resumed.
 
-I/O, read only, with a pause. To resume, duplicity walks the source from its beginning: it skips what the uploaded volumes
-hold, but computes the signatures of all of it anew. A file that changed after it was uploaded would keep its old content
-in the set, and the new signature would make every later incremental believe that it is stored. So a resumption is allowed
-only while nothing up to the last volume's end has changed, and while the bucket has all that was uploaded.
+I/O, read only, with a pause. To resume, duplicity walks the source from its beginning: it skips what the uploaded
+volumes hold, but computes the signatures of all of it anew. A file that changed after it was uploaded would keep its
+old content in the set, and the new signature would make every later incremental believe that it is stored. So a
+resumption is allowed only while nothing up to the last volume's end has changed, and while the bucket has all that was
+uploaded.
 
 Nor may an incremental be resumed whose signature is in the bucket already, when only its manifest was still to come:
 duplicity would take that signature for the base, see no change any more, and complete the set with an empty last volume
