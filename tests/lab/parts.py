@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from lab.places import CHECKOUT
@@ -33,6 +34,11 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
+# How pytest begins the lines that say which test failed, and why; and how many of them the end of the output repeats.
+TELLING = ("FAILED ", "ERROR ", "E   ")
+REPEATED = 40
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one part."""
@@ -42,14 +48,28 @@ class Outcome:
     failures: tuple[str, ...]
 
 
+def told(argv: tuple[str, ...]) -> list[str] | None:
+    """Run one command; what it said of its failures, or None if there were none.
+
+    Everything is passed on as it comes. The lines that tell are repeated at the very end: where only the end of a long
+    output is kept, that is what is needed.
+    """
+    print(f"+ {' '.join(argv)}", flush=True)
+    telling: deque[str] = deque(maxlen=REPEATED)
+    with subprocess.Popen(
+        argv, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            if line.startswith(TELLING):
+                telling.append(line.rstrip())
+    return [" ".join(argv), *telling] if process.returncode else None
+
+
 def run(name: str) -> Outcome:
     """Run all commands of one part."""
     started = time.monotonic()
-    failures = []
-    for argv in PARTS[name]:
-        print(f"+ {' '.join(argv)}", flush=True)
-        if subprocess.run(argv, cwd=CHECKOUT, check=False).returncode:
-            failures.append(" ".join(argv))
+    failures = [line for argv in PARTS[name] for line in told(argv) or ()]
     outcome = Outcome(name, time.monotonic() - started, tuple(failures))
     print(f"part {name}: {outcome.seconds:.1f} s", flush=True)
     return outcome
