@@ -364,9 +364,9 @@ class Engine:
         """What became of the run, from its container or from the task that was here before. Call under the lock."""
         result: dict[str, Any] | None
         try:
-            state = self._api.inspect_container(current.container)["State"]
+            found = self._api.inspect_container(current.container)
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
-            result = {**{name: state.get(name) for name in _STATE}, "output": output}
+            result = {**_ended(found), "output": output}
             kept = self._job.keep_logs if spec.verb in LASTING else None
             host.remove_secrets(self._job, spec.verb)  # first: what follows may fail for lack of room
             host.keep_result(self._job, spec.verb, current.container, result, kept)
@@ -450,8 +450,19 @@ class Interrupted(Exception):
     """A signal asked this task to end; raised by the handlers of module.py."""
 
 
-# What is kept of a container's state.
-_STATE = ("ExitCode", "OOMKilled", "StartedAt", "FinishedAt")
+def _ended(found: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a container that ended.
+
+    A run began when its container was created: the engine notes StartedAt after the process has begun, on a busy host
+    so late that a set, whose time is duplicity's own, would seem to be older than its run.
+    """
+    state = found["State"]
+    return {
+        "ExitCode": state["ExitCode"],
+        "OOMKilled": state.get("OOMKilled"),
+        "StartedAt": found["Created"],
+        "FinishedAt": state["FinishedAt"],
+    }
 
 
 def _ended_well(found: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, _ended
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit.stage import job_params
 
@@ -51,3 +51,22 @@ def test_what_a_container_may_not_do() -> None:
     assert "/var/run/docker.sock" not in {one["Source"] for one in config["Mounts"]}
     written = {one["Target"] for one in config["Mounts"] if not one["ReadOnly"]}
     assert written == {command.ARCHIVE, command.TEMP, command.RUN}
+
+
+def test_a_run_begins_before_its_process() -> None:
+    # As an engine told it of a container whose process printed the time 21:36:44.731.
+    found = {
+        "Created": "2026-11-25T21:36:44.563304524Z",
+        "State": {
+            "ExitCode": 0,
+            "OOMKilled": False,
+            "StartedAt": "2026-11-25T21:36:44.739227036Z",
+            "FinishedAt": "2026-11-25T21:36:44.737795946Z",
+        },
+    }
+    assert _ended(found) == {
+        "ExitCode": 0,
+        "OOMKilled": False,
+        "StartedAt": "2026-11-25T21:36:44.563304524Z",
+        "FinishedAt": "2026-11-25T21:36:44.737795946Z",
+    }
