@@ -1,9 +1,9 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How far apart the runs of a schedule are: calendar expressions and time spans of systemd.time(7).
+"""How far apart the runs of a schedule are: calendar expressions and time spans of systemd.time(7), and cron's.
 
 Pure. Only what a policy needs is read: the longest time from one run to the next. An expression of a form that is not
-known here (a year, a last day of months, cron's) gives None, and nobody is told a wrong number.
+known here (a year, a last day of months) gives None, and nobody is told a wrong number.
 """
 
 from __future__ import annotations
@@ -37,8 +37,17 @@ _SPAN_SECONDS = (
     ("M", "month", "months", 2629800),
 )
 # Four years from here hold every kind of month and one leap day.
-_FIRST = date(2024, 1, 1)
-_DAY_COUNT = 4 * 365 + 1
+_EVERY = [date(2024, 1, 1) + timedelta(days=number) for number in range(4 * 365 + 1)]
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# Least and greatest number of cron's minute, hour, day of the month, month and weekday, and what names them.
+_CRON: tuple[tuple[int, int, tuple[str, ...]], ...] = (
+    (0, 59, ()),
+    (0, 23, ()),
+    (1, 31, ()),
+    (1, 12, _MONTHS),
+    (0, 7, ("sun", *_DAYS[:6])),
+)
+_CRON_FIELDS = len(_CRON)
 
 
 def longest_gap(expression: str) -> timedelta | None:
@@ -48,9 +57,8 @@ def longest_gap(expression: str) -> timedelta | None:
         words.pop()
     if not words:
         return None
-    days, words = _dates(words)
-    times = _times(words)
-    if days is None or times is None or len(days) < 2:
+    days, times = _cron(words) if len(words) == _CRON_FIELDS else _calendar(words)
+    if not days or not times or len(days) < 2:
         return None
     inside = [later - earlier for earlier, later in zip(times, times[1:])]
     over_night = [(b - a).days * 1440 - times[-1] + times[0] for a, b in zip(days, days[1:])]
@@ -68,6 +76,38 @@ def span(text: str) -> timedelta:
     return timedelta(seconds=sum(float(number) * units[unit or "s"] for number, unit in found))
 
 
+def _calendar(words: list[str]) -> tuple[list[date] | None, list[int] | None]:
+    """Days and minutes of the day of an expression of systemd."""
+    days, rest = _dates(words)
+    return days, _times(rest)
+
+
+def _cron(words: list[str]) -> tuple[list[date] | None, list[int] | None]:
+    """The same of cron's five fields. Where days of months and of weeks are both told, either counts."""
+    fields = []
+    for word, (low, high, names) in zip(words, _CRON):
+        found = _numbers(_numbered(word.lower(), names).replace("-", ".."), low, high)
+        if not found:
+            return None, None
+        fields.append(found)
+    minutes, hours, days, months, cron_weekdays = fields
+    weekdays = {(number - 1) % 7 for number in cron_weekdays}  # cron's 0 and 7 are Sunday, which is 6 here
+    either = not words[2].startswith("*") and not words[4].startswith("*")
+
+    def fits(one: date) -> bool:
+        told = (one.day in days, one.weekday() in weekdays)
+        return one.month in months and (any(told) if either else all(told))
+
+    return [one for one in _EVERY if fits(one)], _of_day(hours, minutes)
+
+
+def _numbered(word: str, names: tuple[str, ...]) -> str:
+    """With what cron counts in the place of names; one that it does not know stays, and is refused as no number."""
+    for number, name in enumerate(names, start=names is _MONTHS):
+        word = word.replace(name, str(number))
+    return word
+
+
 def _dates(words: list[str]) -> tuple[list[date] | None, list[str]]:
     """The days of four years that match, and the words that are not about days."""
     weekdays: set[int] | None = set(range(7))
@@ -82,8 +122,7 @@ def _dates(words: list[str]) -> tuple[list[date] | None, list[str]]:
         rest.pop(0)
     if weekdays is None or months is None or days is None:
         return None, rest
-    every = (_FIRST + timedelta(days=number) for number in range(_DAY_COUNT))
-    return [one for one in every if one.weekday() in weekdays and one.month in months and one.day in days], rest
+    return [one for one in _EVERY if one.weekday() in weekdays and one.month in months and one.day in days], rest
 
 
 def _times(words: list[str]) -> list[int] | None:
@@ -96,6 +135,10 @@ def _times(words: list[str]) -> list[int] | None:
     hours, minutes = _numbers(match[1], 0, 23), _numbers(match[2], 0, 59)
     if not hours or not minutes:
         return None
+    return _of_day(hours, minutes)
+
+
+def _of_day(hours: set[int], minutes: set[int]) -> list[int]:
     return sorted(hour * 60 + minute for hour in hours for minute in minutes)
 
 

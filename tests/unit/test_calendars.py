@@ -38,6 +38,16 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("Sun *-*-* 03:00", 7 * DAY),
         ("*-*-01 03:00", 31 * DAY),
         ("*-*-1,15", 17 * DAY),
+        ("*/15 * * * *", timedelta(minutes=15)),
+        ("0 2 * * *", DAY),
+        ("30 2,14 * * *", 12 * HOUR),
+        ("0 3 * * 0", 7 * DAY),
+        ("0 3 * * 7", 7 * DAY),
+        ("0 3 * * Mon-Fri", 3 * DAY),
+        ("0 3 * * sun,wed", 4 * DAY),
+        ("0 3 1 * *", 31 * DAY),
+        ("0 3 1 jan,jul *", 184 * DAY),
+        ("0 3 1 * mon", 7 * DAY),
         ("01-15", 366 * DAY),
         ("Tue *-*-1..7 04:00", 35 * DAY),
     ],
@@ -48,8 +58,8 @@ def test_the_longest_gap(expression: str, gap: timedelta) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "2026-01-01", "*-*~01", "0 3 * * *", "@daily", "noon", "Foo 02:00", "25:00", "*-13-01", "*:0/0", "*-02-30",
-     "Mon..Tue..Wed", "02:00 03:00", "*..5:00", "2026-*-* 02:00"],
+    ["", "2026-01-01", "*-*~01", "@daily", "noon", "Foo 02:00", "25:00", "*-13-01", "*:0/0", "*-02-30",
+     "Mon..Tue..Wed", "02:00 03:00", "*..5:00", "2026-*-* 02:00", "0 3 * * foo", "0 3 * *", "60 3 * * *"],
 )  # fmt: skip
 def test_what_cannot_be_told(expression: str) -> None:
     assert calendars.longest_gap(expression) is None
