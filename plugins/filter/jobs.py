@@ -72,6 +72,26 @@ def named_directories(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(job["name"], place) for job in jobs for place in compose.directories(Job.from_params(job))]
 
 
+def differing_files(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the wanted files that are not on the host as they should be.
+
+    ``found`` is what ``find`` with ``get_checksum`` told of the host.
+    """
+    there = {one["path"]: one for one in found if one["isreg"] and _is_roots(one)}
+    return [
+        one for one in wanted if any(there.get(one["path"], {}).get(name) != one[name] for name in ("mode", "checksum"))
+    ]
+
+
+def private_directories(found: list[dict[str, Any]]) -> list[str]:
+    """The paths of those directories that only root can enter, of all that ``find`` told."""
+    return [one["path"] for one in found if one["isdir"] and one["mode"] == "0700" and _is_roots(one)]
+
+
+def _is_roots(found: dict[str, Any]) -> bool:
+    return found["uid"] == 0 and found["gid"] == 0
+
+
 class FilterModule:
     """What Ansible asks for the filters."""
 
@@ -80,6 +100,8 @@ class FilterModule:
             "checked_job": checked_job,
             "cleanup_file": cleanup_file,
             "compose_project": compose_project,
+            "differing_files": differing_files,
             "job_file": job_file,
             "named_directories": named_directories,
+            "private_directories": private_directories,
         }

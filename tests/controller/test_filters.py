@@ -110,3 +110,30 @@ def test_a_wrong_max_age_is_named() -> None:
     seen = status.looks([PLAIN], [look("web01")], "soon")
     with pytest.raises(AnsibleFilterError, match=r"max_age: 'soon' is not an interval"):
         status.fleet_status({"web01": seen})
+
+
+FILE = {"path": "/etc/permafrost/web01/job.json", "mode": "0600", "uid": 0, "gid": 0, "isreg": True, "isdir": False}
+PLACE = {"path": "/etc/permafrost/web01", "mode": "0700", "uid": 0, "gid": 0, "isreg": False, "isdir": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({}, False),
+        ({"path": "/etc/permafrost/web02/job.json"}, True),
+        ({"mode": "0644"}, True),
+        ({"checksum": "b"}, True),
+        ({"uid": 1000}, True),
+        ({"gid": 1000}, True),
+        ({"isreg": False}, True),
+    ],
+)
+def test_files_that_differ(change: dict[str, Any], differs: bool) -> None:
+    wanted = [{"kind": "job", "item": "web01", "path": FILE["path"], "mode": "0600", "checksum": "a"}]
+    found = [{**FILE, "checksum": "a", **change}, PLACE]
+    assert jobs.differing_files(wanted, found) == (wanted if differs else [])
+
+
+def test_directories_of_root_alone() -> None:
+    others = [{**PLACE, **change} for change in ({"mode": "0755"}, {"uid": 1}, {"gid": 1}, {"isdir": False})]
+    assert jobs.private_directories([PLACE, *others, FILE]) == [PLACE["path"]]
