@@ -43,7 +43,10 @@ def _signed(s3: S3Lab, method: str, target: str, body: bytes) -> bytes:
     }
     request = Request(method, target, headers)
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    lines += [f"authorization: {sign(request, s3.access_key, s3.secret_key, s3.region)}", f"content-length: {len(body)}"]
+    lines += [
+        f"authorization: {sign(request, s3.access_key, s3.secret_key, s3.region)}",
+        f"content-length: {len(body)}",
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
