@@ -30,7 +30,7 @@ _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 @dataclass(frozen=True)
 class Terms:
-    """The option ``batch``, checked. ``place`` and ``reports`` are bucket and key prefix of the manifest, and of reports."""
+    """The option ``batch``, checked. ``place`` is bucket and key prefix of the manifest, ``reports`` of the reports."""
 
     account_id: str
     role_arn: str
