@@ -12,12 +12,15 @@ from urllib.parse import unquote
 
 import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils import batch, errors
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import Credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import PlannedObject
 from ansible_collections.permafrost.backup.plugins.module_utils.retrieval import Wish
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
 GIVEN = {
@@ -72,6 +75,45 @@ def test_the_model_notices_a_wrong_word() -> None:
     made["Spare"] = 1
     shape = botocore.session.get_session().get_service_model("s3control").operation_model("CreateJob").input_shape
     assert len(list(unfit(made, shape))) == 3
+
+
+class Wire:
+    """Takes what would be sent to Amazon, and answers that the job is made."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, request: Any) -> Any:
+        self.sent.append(request)
+        reply = AWSResponse(request.url, 200, {}, None)
+        reply._content = b"<CreateJobResult><JobId>job-00000001</JobId></CreateJobResult>"
+        return reply
+
+
+def control(monkeypatch: pytest.MonkeyPatch) -> tuple[Bucket, Wire]:
+    """A bucket whose job goes to a wire of ours."""
+    bucket = Bucket("acme-batch", credentials=Credentials(access_key="A", secret_key="s"), region="us-east-1")
+    client, wire = bucket._control(), Wire()
+    client._endpoint.http_session = wire
+    monkeypatch.setattr(bucket, "_control", lambda: client)
+    return bucket, wire
+
+
+def test_the_sdk_sends_it_to_the_account_s_own_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, wire = control(monkeypatch)
+    bucket.check_batch(request())
+    assert wire.sent == []
+    assert bucket.create_batch(request()) == "job-00000001"
+    (sent,) = wire.sent
+    assert sent.url == "https://123456789012.s3-control.us-east-1.amazonaws.com/v20180820/jobs"
+    for part in (
+        "<GlacierJobTier>BULK</GlacierJobTier>",
+        "<ExpirationInDays>7</ExpirationInDays>",
+        "<member>Key</member>",
+    ):
+        assert part.encode() in sent.body
+    with pytest.raises(errors.BadInput, match="Priority"):
+        bucket.check_batch({**request(), "Priority": "high"})
 
 
 @pytest.mark.parametrize(
