@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import checks
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, TierUnavailable
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import PlannedObject
 from ansible_collections.permafrost.backup.plugins.module_utils.job import parse_target
 from ansible_collections.permafrost.backup.plugins.module_utils.retrieval import Wish
@@ -48,9 +48,9 @@ class Terms:
 
 
 def checked_terms(params: Mapping[str, Any], tier: str) -> Terms:
-    """Raises BadInput, and TierUnavailable for what Batch Operations does not have."""
+    """Raises BadInput."""
     if tier not in TIERS:
-        raise TierUnavailable(f"S3 Batch Operations has no {tier} retrieval, only Standard and Bulk.", tier=tier)
+        raise BadInput(f"tier is {tier}, and S3 Batch Operations has only Standard and Bulk.")
     if not _ACCOUNT.match(params["account_id"]):
         raise BadInput(
             f"batch.account_id '{params['account_id']}' is not an account: twelve digits are wanted, quoted."

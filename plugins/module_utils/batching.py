@@ -46,11 +46,8 @@ class Order:
 
     @property
     def files(self) -> list[str]:
-        return (
-            [str(Path(self.terms.dest, name)) for name in ("manifest.csv", "create-job.json")]
-            if self.terms.dest
-            else []
-        )
+        names = ("manifest.csv", "create-job.json") if self.terms.dest else ()
+        return [str(Path(self.terms.dest or "", name)) for name in names]
 
 
 def order(terms: batch.Terms, bucket: str, todo: Work, wish: Wish, now: datetime) -> Order:

@@ -87,9 +87,8 @@ class _Sample:
         self._region = claim.split("Credential=")[1].split(",")[0].split("/")[-3]
         signed = claim.split("SignedHeaders=")[1].split(",")[0].split(";")
         lower = {name.lower(): value for name, value in given.items()}
-        self._signed = {
-            name: lower.get(name, place.netloc) for name in signed if name not in _OWN
-        }  # only host is not there
+        # Only the host is not among the headers yet.
+        self._signed = {name: lower.get(name, place.netloc) for name in signed if name not in _OWN}
         self._signed["x-amz-content-sha256"] = hashlib.sha256(self.body).hexdigest()
         self._unsigned = {name: value for name, value in lower.items() if name not in {*signed, *_OWN}}
 

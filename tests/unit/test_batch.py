@@ -129,7 +129,7 @@ def test_terms_that_cannot_be(changes: dict[str, Any]) -> None:
 
 
 def test_there_is_no_expedited() -> None:
-    with pytest.raises(errors.TierUnavailable, match="Expedited"):
+    with pytest.raises(errors.BadInput, match="Expedited"):
         batch.checked_terms(GIVEN, "Expedited")
 
 
