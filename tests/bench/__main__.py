@@ -97,8 +97,9 @@ def _thaw() -> None:
     """Very many objects. First what the server can take, and that it refuses as Amazon does."""
     with thaws.stage() as stage:
         served, in_a_second, refused = thaws.ceiling(stage.s3, stage.bucket)
-        print(f"\n{served:.0f} restores a second served; of a rush {in_a_second} accepted a second, {refused} refused")
+        print(f"\nthe server alone: {served:.0f} restores a second; of a rush it refuses {refused}")
         _verdict("restores served a second", served, thaws.LEAST_SERVED, least=True)
+        _verdict("accepted in a second of a rush", in_a_second, thaws.MOST_IN_A_SECOND)
         found = {name: thaws.measure(name, stage) for name in thaws.COUNTS}
         listings, others = thaws.look_again(stage)
     ours = found[thaws.OURS]

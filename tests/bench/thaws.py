@@ -26,6 +26,8 @@ OURS, LOOP, RCLONE, AWS = "glacier_restore", "a loop over boto3", "rclone backen
 COUNTS = {OURS: 100_000, LOOP: 5_000, RCLONE: 5_000, AWS: 100}
 # What we promise, and what the server must stand for that to mean something.
 LEAST_ACCEPTED, MOST_MB, LISTINGS, LEAST_SERVED = 950, 300, 100, 2000
+# 1,000 as Amazon, and what is blurred: the log has a request a moment after it was decided upon.
+MOST_IN_A_SECOND = 1010
 _OBJECT_BYTES = 45_000_000
 _CEILING_REQUESTS = 10_000
 _LOOP = """
@@ -85,7 +87,7 @@ def _rate(entries: list[dict[str, Any]]) -> float:
 
 
 def _most_in_a_second(times: list[float]) -> int:
-    """The most in any second. The log is written a moment after the answer is decided, so it is no exact witness."""
+    """The most in any second."""
     ordered, first, most = sorted(times), 0, 0
     for last, time_ in enumerate(ordered):
         while ordered[first] <= time_ - 1:
