@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Send the requests of a thaw: many at a time, at a pace that a busy S3 sets, and none is lost.
 
-The SDK's own retries are off for these: each worker would wait for itself while the others go on knocking, and where
+The SDK's own retries are not used: each worker would wait for itself while the others go on knocking, and where
 Expedited has no capacity each object would be asked for six times.
 """
 
@@ -29,7 +29,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.s3 import (
     Bucket,
 )
 
-WORKERS = 16
+# Enough for 1,000 requests a second where each takes up to 60 ms.
+WORKERS = 64
 # So long S3 may answer nothing but "busy" before the requests that are left count as failed.
 _PATIENCE_SECONDS = 300.0
 
@@ -47,6 +48,7 @@ class Sender:
     def __init__(self, bucket: Bucket, wish: Wish) -> None:
         self._bucket, self._wish = bucket, wish
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._stop = threading.Event()
         self._pace = Pace(WORKERS, time.monotonic(), _PATIENCE_SECONDS)
 
@@ -107,13 +109,17 @@ class Sender:
         raise trouble
 
     def _may_go(self) -> bool:
-        """Wait until there is room for a request; false when the task is to end."""
-        while not self._stop.is_set():
-            with self._lock:
-                wait = self._pace.wait(time.monotonic())
-            if not wait:
-                return True
-            self._stop.wait(wait)
+        """Wait until there is room for a request; false when the task is to end.
+
+        One worker looks at the clock, the others stand behind it: all of them would wake for each request.
+        """
+        with self._turn:
+            while not self._stop.is_set():
+                with self._lock:
+                    wait = self._pace.wait(time.monotonic())
+                if not wait:
+                    return True
+                self._stop.wait(wait)
         return False
 
     def _answered(self) -> None:

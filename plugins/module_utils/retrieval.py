@@ -135,6 +135,9 @@ class Work:
         return len(self.request) + len(self.upgrade) + len(self.extend)
 
 
+NO_WORK = Work((), (), ())
+
+
 def work_of(plan: Plan, wish: Wish, now: datetime) -> Work:
     """What of a plan S3 has to be asked for. Raises TierUnavailable where a class does not have the tier."""
     too_soon = to_w3(_enough(now, wish.days))

@@ -8,8 +8,7 @@ I/O, without decisions. Every failure becomes one of the errors of errors.py.
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,11 +27,13 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     VolumesFrozen,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
+from ansible_collections.permafrost.backup.plugins.module_utils.repeating import Repeated
 
 _CONNECT_SECONDS = 10
 # The most keys that DeleteObjects takes.
 DELETE_AT_ONCE = 1000
 _READ_SECONDS = 60
+_ATTEMPTS = 6
 # How much of an object is in memory at once, and how often one may break off on its way.
 _PIECE = 1 << 20
 _BREAKS = 10
@@ -72,7 +73,7 @@ class Bucket:
     ) -> None:
         try:
             import botocore.session  # late, so that its absence is one clear message
-            from botocore import exceptions
+            from botocore import exceptions, validate
             from botocore.config import Config
         except ImportError as error:
             raise MissingLibrary(f"The Python library boto3 cannot be imported: {error}.", library="boto3") from error
@@ -81,25 +82,19 @@ class Bucket:
         self.name = name
         self._where = endpoint_url or "Amazon S3"
         self._exceptions = exceptions
-
+        self._validate = validate.validate_parameters
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            max_pool_connections=connections,
+        )
+        self._connection = {"region_name": region, "verify": ca_bundle, "config": config}
         # botocore's session is what boto3 wraps; without boto3's resources a module starts a quarter second sooner.
         with self._explained("connect"):
-            session = _session(botocore.session.get_session(), credentials or Credentials(), region, ca_bundle)
-
-        def client(attempts: int) -> Any:
-            config = Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": attempts},
-                max_pool_connections=connections,
-            )
-            with self._explained("connect"):
-                return session.create_client(
-                    "s3", endpoint_url=endpoint_url, region_name=region, verify=ca_bundle, config=config
-                )
-
-        self._client = client(6)
-        self._once = _Late(lambda: client(1))
+            self._session = _session(botocore.session.get_session(), credentials or Credentials(), region, ca_bundle)
+            self._client: Any = self._session.create_client("s3", endpoint_url=endpoint_url, **self._connection)
+            self._thaws = Repeated(self._client, name, self._session.get_credentials())
 
     def objects(self, prefix: str) -> Iterator[S3Object]:
         """The current objects below ``prefix`` with their restore status, page by page: one request for 1,000 keys."""
@@ -181,13 +176,34 @@ class Bucket:
 
         It is the caller who asks again, as it knows what its other requests meet.
         """
-        request = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
         try:
             with self._explained("thaw", key):
-                reply = self._once.get().restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
+                status = self._thaws.restore(key, tier, days)
         except _Reply as reply_state:
             return reply_state.state
-        return EXTENDED if reply["ResponseMetadata"]["HTTPStatusCode"] == 200 else ACCEPTED
+        return EXTENDED if status == 200 else ACCEPTED
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write a small object; its ETag."""
+        with self._explained("write", key):
+            etag: str = self._client.put_object(Bucket=self.name, Key=key, Body=content)["ETag"]
+            return etag.strip('"')
+
+    def check_batch(self, request: dict[str, Any]) -> None:
+        """Raise BadInput where a request to create a job of S3 Batch Operations does not fit the SDK's model of it."""
+        shape = self._session.get_service_model("s3control").operation_model("CreateJob").input_shape
+        with self._explained("create a job"):
+            self._validate(request, shape)
+
+    def create_batch(self, request: dict[str, Any]) -> str:
+        """Create a job of S3 Batch Operations; its ID. The same request again is the same job."""
+        with self._explained("create a job"):
+            job_id: str = self._control().create_job(**request)["JobId"]
+            return job_id
+
+    def _control(self) -> Any:
+        """A client of S3 Control, which is another service, with endpoints of its own for each account."""
+        return self._session.create_client("s3control", **self._connection)
 
     @contextmanager
     def _explained(self, action: str, key: str | None = None) -> Iterator[None]:
@@ -268,19 +284,6 @@ def _assume(session: Any, credentials: Credentials, region: str | None, ca_bundl
         more["ExternalId"] = credentials.external_id
     fetcher = AssumeRoleCredentialFetcher(client, session.get_credentials(), credentials.role_arn, extra_args=more)
     session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-
-
-class _Late:
-    """Makes something when it is first wanted, once for all threads."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make, self._made, self._lock = make, None, threading.Lock()
-
-    def get(self) -> Any:
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
 
 
 class _Reply(Exception):

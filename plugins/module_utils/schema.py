@@ -138,6 +138,20 @@ REPORTS: dict[str, Any] = {
     },
 }
 
+# Of glacier_restore alone.
+BATCH: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "account_id": {"type": "str", "required": True},
+        "role_arn": {"type": "str", "required": True},
+        "manifest": {"type": "str", "required": True},
+        "reports": {"type": "str"},
+        "priority": {"type": "int", "default": 10},
+        "dest": {"type": "path"},
+        "confirm": {"type": "bool", "default": False},
+    },
+}
+
 JOB_OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

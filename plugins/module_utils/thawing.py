@@ -8,13 +8,14 @@ is simply run again and requests nothing twice.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import checks, glacier, retrieval
+from ansible_collections.permafrost.backup.plugins.module_utils import batch, batching, checks, glacier, retrieval
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
@@ -33,6 +34,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.s3 import ACCEPT
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
 
 _MAX_DAYS = 3650
+# No endpoint_url at all, or one of a VPC.
+_AMAZON = re.compile(r"\A\Z|\.amazonaws\.com(\.cn)?(:\d+)?/?\Z")
 # So many looks in a row may fail while waiting: a wait of two days must outlast an hour without a network.
 _FAILED_LOOKS = 20
 
@@ -52,22 +55,21 @@ class Subject:
 
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Thaw the objects that are meant, and wait for them when asked to."""
-    _check(params)
+    terms = _check(params)
     now = datetime.now(timezone.utc)
     subject = _subject(params, now)
     _require_all(subject.plan, params["limit"])
     wish = _wish(params)
     todo = retrieval.work_of(subject.plan, wish, now)
-    limit: int = params["limit"]
-    if check_mode:
-        replies: Replies = {one.key: Reply(_hoped_for(one), wish.tier) for one in todo}
-        result = {**subject.facts, **_told(subject.plan, todo, replies, limit)}
+    if terms:
+        result, after = _by_batch(
+            subject, params, batching.order(terms, subject.bucket.name, todo, wish, now), check_mode
+        )
+    elif check_mode:
+        result = _as_hoped(subject, todo, wish, params["limit"])
         after = retrieval.foreseen(subject.plan, todo, wish, now)
     else:
-        replies = Sender(subject.bucket, wish).send(todo)
-        result = {**subject.facts, **_told(subject.plan, todo, replies, limit), "replies": _counted(replies)}
-        _require_accepted(replies, result, limit)
-        after = _after(subject, params, result, bool(todo))
+        result, after = _by_requests(subject, params, todo, wish)
     result["diff"] = {"before": _brief(subject.plan), "after": _brief(after)}
     hours = result["ready_within_hours"]
     result["warnings"] = [
@@ -75,16 +77,54 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         *retrieval.days_warnings(subject.plan, wish.days, hours),
         *glacier.expiry_warnings(after, hours, now),
     ]
-    return {**result, "plan": after.to_result(limit)}
+    return {**result, "plan": after.to_result(params["limit"])}
 
 
-def _check(params: dict[str, Any]) -> None:
+def _by_requests(subject: Subject, params: dict[str, Any], todo: Work, wish: Wish) -> tuple[dict[str, Any], Plan]:
+    """Ask S3 for each object; the result and the states afterwards."""
+    limit: int = params["limit"]
+    replies = Sender(subject.bucket, wish).send(todo)
+    result = {**subject.facts, **_told(subject.plan, todo, replies, limit), "replies": _counted(replies)}
+    _require_accepted(replies, result, limit)
+    return result, _after(subject, params, result, bool(todo))
+
+
+def _by_batch(
+    subject: Subject, params: dict[str, Any], order: batching.Order, check_mode: bool
+) -> tuple[dict[str, Any], Plan]:
+    """Hand all of it over; the result and the states afterwards. Without consent nothing is requested."""
+    confirmed = order.terms.confirm
+    result = _as_hoped(subject, order.todo if confirmed else retrieval.NO_WORK, order.wish, params["limit"])
+    result["changed"], result["batch"] = batching.work(order, lambda name: _bucket(params, name), check_mode)
+    if not confirmed:
+        return result, subject.plan
+    if check_mode:
+        return result, retrieval.foreseen(subject.plan, order.todo, order.wish, order.now)
+    return result, _after(subject, params, result, bool(order.todo))
+
+
+def _as_hoped(subject: Subject, todo: Work, wish: Wish, limit: int) -> dict[str, Any]:
+    """The result where S3 agrees to everything, for what it was not asked for yet."""
+    replies: Replies = {one.key: Reply(_hoped_for(one), wish.tier) for one in todo}
+    return {**subject.facts, **_told(subject.plan, todo, replies, limit)}
+
+
+def _check(params: dict[str, Any]) -> batch.Terms | None:
+    """The terms of a batch job, where that is the method."""
     if not 1 <= params["days"] <= _MAX_DAYS or params["poll_interval"] < 1 or params["wait_timeout"] < 0:
         raise BadInput(f"days is 1 to {_MAX_DAYS}, poll_interval at least 1, wait_timeout at least 0.")
     if params["limit"] < 0:
         raise BadInput("limit is at least 0.")
     if params["prefix"] == "" and params["pattern"] is None:
         raise BadInput("An empty prefix is the whole bucket: give a pattern too, such as '*' for all of it.")
+    if params["method"] != "batch":
+        return None
+    terms = batch.checked_terms(params["batch"], params["tier"])
+    if params["wait"] and not terms.confirm:
+        raise BadInput("wait needs batch.confirm: without it no job is created, and nothing would ever thaw.")
+    if terms.confirm and not _AMAZON.search(params["endpoint_url"] or ""):
+        raise BadInput("batch.confirm is for Amazon S3: its Batch Operations are not behind another endpoint_url.")
+    return terms
 
 
 def _wish(params: dict[str, Any]) -> Wish:

@@ -13,7 +13,8 @@ description:
     below a key prefix of any tool, or as the chain of a duplicity target.
   - What is thawed or thawing already is not requested again unless O(upgrade) or O(extend) ask for it, so the task can
     be killed and run again at any time.
-  - While S3 is too busy, all requests are sent more slowly, and none is lost.
+  - Sends close to the 1,000 requests a second that S3 accepts. While S3 is too busy, all are sent more slowly, and none
+    is lost. For millions of objects there is O(method=batch).
   - Runs wherever boto3 is, best on the controller, with credentials that backup hosts do not have.
 author:
   - permafrost.backup contributors (@permafrost-backup)
@@ -111,9 +112,58 @@ options:
       - Source - Amazon S3 User Guide, Restoring an archived object.
     type: bool
     default: false
+  method:
+    description:
+      - How the objects are asked for. With V(requests) this task sends one request each.
+      - With V(batch) it hands their list to S3 Batch Operations, which sends the requests. S3 bills such a job and its
+        objects besides, and M(permafrost.backup.glacier_quote_info) does not count that.
+      - The request is checked against the SDK's model of the service, and was never sent to Amazon. Try it with a few
+        objects first.
+    type: str
+    choices: [requests, batch]
+    default: requests
+  batch:
+    description:
+      - The job of S3 Batch Operations, with O(method=batch). Its O(tier) is V(Standard) or V(Bulk).
+      - Until S3 has begun the job its objects look frozen. The same task on the same day names the same job again, and
+        S3 creates no second one.
+      - Source - Amazon S3 User Guide, Restore objects with Batch Operations.
+    type: dict
+    suboptions:
+      account_id:
+        description: The account that owns the job, twelve digits. Quote them.
+        type: str
+        required: true
+      role_arn:
+        description:
+          - The ARN of the role that S3 assumes for the job. It needs C(s3:RestoreObject) on the objects,
+            C(s3:GetObject) on the manifest and C(s3:PutObject) on the reports. The credentials of the task need
+            C(s3:CreateJob), C(iam:PassRole) and C(s3:PutObject) on the manifest.
+        type: str
+        required: true
+      manifest:
+        description: Where the list of the objects is stored, C(s3://bucket/prefix). Its name is made from its content.
+        type: str
+        required: true
+      reports:
+        description: Where S3 reports the objects that failed, C(s3://bucket/prefix). Without it O(batch.manifest).
+        type: str
+      priority:
+        description: Which job S3 prefers; the higher number.
+        type: int
+        default: 10
+      dest:
+        description:
+          - A directory on this host to write C(manifest.csv) and C(create-job.json) to, for a look before.
+        type: path
+      confirm:
+        description:
+          - Store the manifest and create the job, which then runs by itself. Without it nothing is requested.
+        type: bool
+        default: false
   wait:
     description:
-      - Wait until every object can be read.
+      - Wait until every object can be read. With O(method=batch) it needs O(batch.confirm).
     type: bool
     default: false
   wait_timeout:
@@ -171,12 +221,26 @@ EXAMPLES = r"""
     days: 14
     extend: true
   check_mode: true
+
+- name: Hand ten million objects to S3 Batch Operations
+  permafrost.backup.glacier_restore:
+    bucket: acme-dr
+    prefix: photos/
+    tier: Bulk
+    days: 30
+    method: batch
+    batch:
+      account_id: "123456789012"
+      role_arn: arn:aws:iam::123456789012:role/thaw
+      manifest: s3://acme-dr-batch/thaws
+      confirm: true
 """
 
 RETURN = r"""
 requested:
   description:
-    - The keys for which S3 accepted a thaw, in check mode those that would be asked for. The list stops at O(limit).
+    - The keys for which S3 accepted a thaw, in check mode those that would be asked for, with O(method=batch) those
+      that the job asks for. The list stops at O(limit).
   returned: success
   type: list
   elements: str
@@ -217,9 +281,21 @@ replies:
   description:
     - How S3 answered, by count - V(accepted) (a thaw or an upgrade), V(extended), V(in_progress), V(no_capacity) or
       V(failed).
-  returned: except in check mode
+  returned: except in check mode, with O(method=requests)
   type: dict
   sample: {accepted: 1}
+batch:
+  description:
+    - The job. C(manifest) is where its list is or would be, C(request) what CreateJob is asked for, or nothing where
+      all is thawed or thawing already; C(job_id) its ID once it is created, C(files) what was written on this host.
+  returned: with O(method=batch)
+  type: dict
+  sample:
+    manifest: s3://acme-dr-batch/thaws/thaw-0f1e2d3c4b5a6978.csv
+    object_count: 10000000
+    job_id: 00e123a4-c0d8-41f4-a0eb-b46f9ba5b07c
+    files: []
+    request: {Operation: {S3InitiateRestoreObject: {ExpirationInDays: 30, GlacierJobTier: BULK}}}
 ready_within_hours:
   description:
     - The upper bound that AWS states for what is thawing, in hours; 0 when everything was readable at the start.
@@ -258,7 +334,7 @@ error:
 
 from ansible_collections.permafrost.backup.plugins.module_utils import module, thawing
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import TIERS
-from ansible_collections.permafrost.backup.plugins.module_utils.schema import CONNECTION, FILE_PREFIXES
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import BATCH, CONNECTION, FILE_PREFIXES
 
 SPEC = {
     "bucket": {"type": "str"},
@@ -273,6 +349,8 @@ SPEC = {
     "upgrade": {"type": "bool", "default": False},
     "days": {"type": "int", "default": 7},
     "extend": {"type": "bool", "default": False},
+    "method": {"type": "str", "choices": ["requests", "batch"], "default": "requests"},
+    "batch": BATCH,
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 0},
     "poll_interval": {"type": "int", "default": 300},
@@ -282,6 +360,7 @@ SPEC = {
 CONSTRAINTS = {
     "mutually_exclusive": [["keys", "prefix", "target"], ["bucket", "target"]],
     "required_one_of": [["keys", "prefix", "target"]],
+    "required_if": [["method", "batch", ["batch"]]],
     "required_by": {"keys": ["bucket"], "prefix": ["bucket"], "pattern": ["prefix"], "file_prefixes": ["target"]},
 }
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench import contestants, datasets, fleet, restores
+from bench import contestants, datasets, fleet, minimal, restores, thaws
 from bench.measure import Usage
 from lab.s3.client_api import S3Lab
 
@@ -43,6 +43,10 @@ def main() -> None:
             _restores(data, sources[data], s3, options.rounds)
         if options.listing:
             _listing(s3)
+        if options.minimal:
+            _minimal(s3)
+    if options.thaw:
+        _thaw()
     if options.hosts:
         _fleet(options.hosts)
 
@@ -77,6 +81,39 @@ def _restores(data: str, source: Path, s3: S3Lab, rounds: int) -> None:
     _verdict("wall s against 1.1 x bare duplicity + 1 s", ours.wall, restores.limit(bare))
 
 
+def _minimal(s3: S3Lab) -> None:
+    """No byte is thawed that is not read."""
+    volumes, paths = minimal.measure(s3)
+    thawed, read = sum(one.thawed for one in paths), sum(one.read for one in paths)
+    shares = sorted(one.thawed / one.chain for one in paths)
+    print(f"\nminimal thaw: {len(paths)} random paths of a chain of {volumes} volumes, {paths[0].chain / 1e6:.0f} MB")
+    print(f"  of the chain are thawed for a path: {statistics.mean(shares):.2%}, at most {shares[-1]:.2%}")
+    _verdict("volumes", volumes, minimal.LEAST_VOLUMES, least=True)
+    _verdict("bytes thawed against bytes read", thawed / read, 1)
+    _verdict("paths of which that is not so", sum(one.thawed != one.read for one in paths), 0)
+
+
+def _thaw() -> None:
+    """Very many objects. First what the server can take, and that it refuses as Amazon does."""
+    with thaws.stage() as stage:
+        served, in_a_second, refused = thaws.ceiling(stage.s3, stage.bucket)
+        print(f"\nthe server alone: {served:.0f} restores a second; of a rush it refuses {refused}")
+        _verdict("restores served a second", served, thaws.LEAST_SERVED, least=True)
+        _verdict("accepted in a second of a rush", in_a_second, thaws.MOST_IN_A_SECOND)
+        found = {name: thaws.measure(name, stage) for name in thaws.COUNTS}
+        listings, others = thaws.look_again(stage)
+    ours = found[thaws.OURS]
+    print(f"\n{'large thaw':<28}{'objects':>9}{'a second':>10}{'ours is':>9}{'refused':>9}{'lost':>6}{'peak MB':>9}")
+    for name, one in found.items():
+        figures = f"{one.accepted:>9}{one.per_second:>10.0f}{ours.per_second / one.per_second:>8.1f}x{one.refused:>9}"
+        print(f"{name:<28}{figures}{one.lost:>6}{one.usage.peak / 1e6:>9.0f}")
+    _verdict("accepted a second", ours.per_second, thaws.LEAST_ACCEPTED, least=True)
+    _verdict("lost", ours.lost, 0)
+    _verdict("MB of the module", ours.usage.peak / 1e6, thaws.MOST_MB)
+    _verdict("listings of each look", max(ours.listings / 2, listings), thaws.LISTINGS)
+    _verdict("requests of a look at thawed objects besides", others, 0)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--data", nargs="*", choices=["A", "B", "C", "D"], default=["A", "B", "C", "D"])
@@ -84,6 +121,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hosts", type=int, default=16, help="of the playbook site; 0 leaves it out")
     parser.add_argument("--backups", action=argparse.BooleanOptionalAction, default=True, help="of each data set")
     parser.add_argument("--restores", action=argparse.BooleanOptionalAction, default=True, help="of A and B")
+    parser.add_argument("--minimal", action=argparse.BooleanOptionalAction, default=True, help="thaw, path by path")
+    parser.add_argument("--thaw", action=argparse.BooleanOptionalAction, default=True, help="of 100,000 objects")
     parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
     return parser.parse_args()
@@ -132,8 +171,9 @@ def _verdicts(data: str, results: dict[str, Usage]) -> None:
         _verdict("MB that the module adds", (ours.peak - results[_ALONE].peak) / 1e6, 100)
 
 
-def _verdict(what: str, value: float, most: float) -> None:
-    print(f"  {what}: {value:.2f} (at most {most:g}): {'kept' if value <= most else 'MISSED'}")
+def _verdict(what: str, value: float, bound: float, *, least: bool = False) -> None:
+    kept = value >= bound if least else value <= bound
+    print(f"  {what}: {value:.2f} (at {'least' if least else 'most'} {bound:g}): {'kept' if kept else 'MISSED'}")
 
 
 if __name__ == "__main__":

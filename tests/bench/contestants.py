@@ -27,7 +27,8 @@ from unit.stage import job_params
 
 STOCK_IMAGE = "permafrost-lab/duplicity:bench-stock"
 _TOOLS = LAB / "bench" / "tools"
-_MODULES = "ansible_collections.permafrost.backup.plugins.modules"
+AWS = _TOOLS / "bin" / "aws"
+MODULES = "ansible_collections.permafrost.backup.plugins.modules"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ Contestant = Callable[[Stage], Usage]
 def prepare() -> None:
     """Install the rivals (Debian's restic and rclone, PyPI's awscli) and build both images."""
     packages.ensure({"restic": "restic", "rclone": "rclone"})
-    if not (_TOOLS / "bin" / "aws").exists():
+    if not AWS.exists():
         venv.create(_TOOLS, with_pip=True)
         subprocess.run([_TOOLS / "bin" / "pip", "install", "--quiet", "awscli"], check=True)
     image.ensure()
@@ -59,7 +60,7 @@ def prepare() -> None:
     )
 
 
-def _environment(stage: Stage, **more: str) -> dict[str, str]:
+def environment(stage: Stage, **more: str) -> dict[str, str]:
     # rclone 1.60 refuses to start with a CA bundle in the environment, and the lab speaks HTTP.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     keys = {"AWS_ACCESS_KEY_ID": stage.s3.access_key, "AWS_SECRET_ACCESS_KEY": stage.s3.secret_key}
@@ -92,7 +93,7 @@ def module(stage: Stage, name: str, job: dict[str, Any], *, containers: bool = T
     paths = os.pathsep.join([str(COLLECTIONS), os.environ.get("PYTHONPATH", "")])
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
     return process(
-        [sys.executable, "-m", f"{_MODULES}.{name}"],
+        [sys.executable, "-m", f"{MODULES}.{name}"],
         {**os.environ, "PYTHONPATH": paths},
         stage.s3,
         stdin=json.dumps({"ANSIBLE_MODULE_ARGS": {"job": job, **options}}),
@@ -137,24 +138,31 @@ def _docker(stage: Stage, name: str, settings: list[str], words: list[str]) -> U
     mounts = ["-v", f"{stage.source}:/source:ro", "-v", f"{stage.scratch}:/scratch", "--tmpfs", "/tmp"]
     run = ["docker", "run", "--rm", "--init", "--network", "host", "--label", label, *mounts, *settings, name]
     client = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
-    environment = _environment(stage, DOCKER_HOST=os.environ["DOCKER_HOST"])
-    return process([*run, "duplicity", *words], environment, stage.s3, also=container_pids(client, label))
+    variables = environment(stage, DOCKER_HOST=os.environ["DOCKER_HOST"])
+    return process([*run, "duplicity", *words], variables, stage.s3, also=container_pids(client, label))
 
 
 def restic(stage: Stage) -> Usage:
     """restic into STANDARD: it cannot work in an archive class."""
-    environment = _environment(
+    variables = environment(
         stage,
         RESTIC_REPOSITORY=f"s3:{stage.s3.endpoint_url}/{stage.bucket}/bench",
         RESTIC_PASSWORD="bench",
         RESTIC_CACHE_DIR=str(stage.scratch / "cache"),
     )
-    subprocess.run(["restic", "init", "--quiet"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    return process(["restic", "backup", "--quiet", str(stage.source)], environment, stage.s3)
+    subprocess.run(["restic", "init", "--quiet"], env=variables, check=True, stdout=subprocess.DEVNULL)
+    return process(["restic", "backup", "--quiet", str(stage.source)], variables, stage.s3)
 
 
 def rclone(stage: Stage) -> Usage:
     """rclone copy, file by file."""
+    return process(
+        ["rclone", "copy", str(stage.source), f"lab:{stage.bucket}/bench"], rclone_environment(stage), stage.s3
+    )
+
+
+def rclone_environment(stage: Stage) -> dict[str, str]:
+    """With the remote "lab"."""
     remote = {
         "TYPE": "s3",
         "PROVIDER": "Other",
@@ -163,8 +171,7 @@ def rclone(stage: Stage) -> Usage:
         "REGION": stage.s3.region,
         "STORAGE_CLASS": "DEEP_ARCHIVE",
     }
-    environment = _environment(stage, **{f"RCLONE_CONFIG_LAB_{key}": value for key, value in remote.items()})
-    return process(["rclone", "copy", str(stage.source), f"lab:{stage.bucket}/bench"], environment, stage.s3)
+    return environment(stage, **{f"RCLONE_CONFIG_LAB_{key}": value for key, value in remote.items()})
 
 
 def aws_sync(stage: Stage, prefix: str = "bench") -> Usage:
@@ -179,8 +186,8 @@ def aws_sync_back(stage: Stage, prefix: str, dest: Path) -> Usage:
 
 
 def _sync(stage: Stage, *words: str) -> Usage:
-    argv = [str(_TOOLS / "bin" / "aws"), "s3", "sync", "--only-show-errors", "--endpoint-url", stage.s3.endpoint_url]
-    return process([*argv, *words], _environment(stage), stage.s3)
+    argv = [str(AWS), "s3", "sync", "--only-show-errors", "--endpoint-url", stage.s3.endpoint_url]
+    return process([*argv, *words], environment(stage), stage.s3)
 
 
 CONTESTANTS: dict[str, Contestant] = {

@@ -87,6 +87,10 @@ THAW_CASES: Cases = [
     ({"prefix": "p"}, "missing parameter(s) required by 'prefix': bucket"),
     ({"bucket": "b", "keys": ["k"], "pattern": "*"}, "missing parameter(s) required by 'pattern': prefix"),
     ({"bucket": "b", "keys": ["k"], "file_prefixes": {}}, "missing parameter(s) required by 'file_prefixes': target"),
+    (
+        {"bucket": "b", "keys": ["k"], "method": "batch"},
+        "method is batch but all of the following are missing: batch",
+    ),
     *(({"bucket": "b", "keys": ["k"], "credentials": given}, says) for given, says in CREDENTIALS),
 ]
 # What a job has although it was not given.

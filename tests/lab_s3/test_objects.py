@@ -239,6 +239,20 @@ def test_seeded_objects_read_as_zeros_of_their_size(lab: S3Lab, s3: Any, bucket:
     assert s3.get_object(Bucket=bucket, Key="z000000")["Body"].read() == bytes(3 * MIB)
 
 
+def test_a_seeded_object_is_read_as_any_other_is(lab: S3Lab, s3: Any, bucket: str) -> None:
+    (key, _last) = lab.seed(bucket, "z", 1, 1000, "STANDARD")
+    short = s3.get_object(Bucket=bucket, Key=key)
+    checked = s3.get_object(Bucket=bucket, Key=key, IfMatch=short["ETag"])  # by the long way
+    told = [reply.pop("ResponseMetadata")["HTTPHeaders"] for reply in (short, checked)]
+    assert short.pop("Body").read() == checked.pop("Body").read() == bytes(1000)
+    assert short == checked
+    own = {"date", "x-amz-request-id", "x-amz-id-2", "x-amzn-requestid"}
+    assert told[0].keys() - own == told[1].keys() - own
+    assert {name: told[0][name] for name in told[0].keys() - own} == {
+        name: told[1][name] for name in told[1].keys() - own
+    }
+
+
 def test_a_client_may_hold_back_its_body(lab: S3Lab, bucket: str) -> None:
     # With Expect: 100-continue a refusal must come before the body does.
     connection = http.client.HTTPConnection(urlsplit(lab.endpoint_url).netloc, timeout=5)

@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import bisect
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.permafrost.backup.plugins.module_utils.pace import Pace
+from ansible_collections.permafrost.backup.plugins.module_utils.pace import A_SECOND, Pace
 
 MOST = 16
 
 
 def begin(pace: Pace, now: float) -> int:
-    """Send as many requests as there is room for; how many."""
+    """Send as many requests as there is room for, a millisecond apart; how many."""
     count = 0
-    while pace.wait(now) == 0:
+    while pace.wait(now + count / 1000) == 0:
         count += 1
         assert count <= MOST
     return count
+
+
+def sent_in(pace: Pace, seconds: float, stalls: dict[int, float] | None = None) -> list[float]:
+    """The times of requests that are sent as soon as they may be and answered at once; stalls by number of request."""
+    now, times = 0.0, []
+    while now < seconds:
+        wait = pace.wait(now)
+        if wait:
+            now += wait + 1e-9
+        else:
+            times.append(now)
+            pace.answered(now)
+            now += (stalls or {}).get(len(times), 0)
+    return times
+
+
+def most_in_a_second(times: list[float]) -> int:
+    return max(bisect.bisect_left(times, one + 1) - at for at, one in enumerate(times))
+
+
+def test_close_to_what_s3_accepts_and_never_more() -> None:
+    times = sent_in(Pace(MOST, now=0, patience=300), 20)
+    assert len(times) / 20 > 960
+    assert most_in_a_second(times) <= A_SECOND < 1000
+
+
+def test_what_was_late_is_made_up_for_within_the_limit() -> None:
+    times = sent_in(Pace(MOST, now=0, patience=300), 20, {300 * number: 0.04 for number in range(1, 60)})
+    assert len(times) / 20 > 960
+    assert most_in_a_second(times) <= A_SECOND
+
+
+@settings(max_examples=25)
+@given(st.dictionaries(st.integers(0, 3000), st.floats(0, 2), max_size=20))
+def test_no_stall_leads_to_a_rush(stalls: dict[int, float]) -> None:
+    assert most_in_a_second(sent_in(Pace(MOST, now=0, patience=300), 4, stalls)) <= A_SECOND
 
 
 def test_while_all_is_well_all_are_under_way() -> None:
@@ -47,7 +85,7 @@ def test_a_good_reply_ends_the_row_and_makes_room_for_one_more() -> None:
         pace.busy(sent=10 * now, now=10 * now)
     assert pace.wait(100) == 0
     pace.answered(100)
-    assert begin(pace, 100) == 2
+    assert begin(pace, 100.01) == 2
     pace.busy(sent=100, now=101)
     assert round(pace.wait(101), 3) == 0.1
 

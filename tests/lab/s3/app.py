@@ -13,6 +13,7 @@ from lab.s3.faults import Faults
 from lab.s3.listing import list_objects
 from lab.s3.message import Request, ResetError, Response, S3Error
 from lab.s3.operation import name_operation
+from lab.s3.reading import get_object
 from lab.s3.receive import Incoming
 from lab.s3.requestlog import RequestLog, classes_of
 from lab.s3.restore import Restorer
@@ -34,6 +35,7 @@ class App:
         self.control = Control(self.keys, self.faults, self.log, self.restorer.limit)
         self.own: dict[str, Callable[[Request], Response]] = {
             "RestoreObject": self.restorer,
+            "GetObject": get_object,
             "ListObjects": list_objects,
             "ListObjectsV2": list_objects,
         }

@@ -29,7 +29,7 @@ class RequestLog:
         """The entries from a mark on."""
         return self._entries[max(seq, 0) :]
 
-    def add(self, request: Request, classes: dict[str, str | None], status: int, received: int, sent: int) -> None:
+    def add(self, request: Request, classes: dict[str, Any], status: int, received: int, sent: int) -> None:
         """One answered request; status 0 is a connection that was reset."""
         entry: dict[str, Any] = {"seq": 0, "time": time.time(), "method": request.method}
         entry |= {"operation": request.operation, "bucket": request.bucket, "key": request.key, "status": status}
@@ -39,23 +39,27 @@ class RequestLog:
             self._entries.append(entry)
 
 
-def classes_of(request: Request) -> dict[str, str | None]:
-    """Storage class, tier and the class at whose rate Amazon bills; asked after the request was served."""
-    storage = request.headers.get("x-amz-storage-class")
+def classes_of(request: Request) -> dict[str, Any]:
+    """Size and class of the object, tier and days of a thaw, and the class at whose rate Amazon bills.
+
+    Asked after the request was served.
+    """
+    storage, size = request.headers.get("x-amz-storage-class"), None
     bucket = backend().buckets.get(request.bucket)
     if bucket is not None and request.params.get("uploadId") in bucket.multiparts:
         storage = bucket.multiparts[request.params["uploadId"]].storage
     elif storage is None and bucket is not None and request.key:
         found = bucket.keys.current(request.key)
-        storage = found.storage_class if found else None
+        storage, size = (found.storage_class, found.contentsize) if found else (None, None)
     billed = "STANDARD" if request.operation in STANDARD_RATE or not request.key else storage
-    return {"storage_class": storage, "tier": _tier(request), "billed_class": billed}
+    tier, days = _wish(request)
+    return {"storage_class": storage, "size": size, "tier": tier, "days": days, "billed_class": billed}
 
 
-def _tier(request: Request) -> str | None:
+def _wish(request: Request) -> tuple[str | None, int | None]:
     if request.operation != "RestoreObject" or not isinstance(request.body, bytes) or not request.body:
-        return None
+        return None, None
     try:
-        return parse(request.body)[0]
+        return parse(request.body)
     except (S3Error, ElementTree.ParseError):
-        return None
+        return None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from functools import lru_cache
 from xml.etree import ElementTree
 
 from lab.s3 import glacier
@@ -66,6 +67,7 @@ class Restorer:
         return Response(status)
 
 
+@lru_cache(maxsize=256)
 def parse(body: bytes) -> tuple[str, int]:
     """Tier and days of a RestoreRequest."""
     malformed = S3Error(400, "MalformedXML", "The XML you provided was not well-formed or did not validate.")

@@ -60,6 +60,8 @@ class World:
     labels: dict[str, str] = field(default_factory=lambda: {proof.LABEL: "1"})  # of the image
     proof: proof.Proof | None = field(default_factory=lambda: proof.Proof(files=1, size_bytes=7))  # the answer
     orders: list[dict[str, Any]] = field(default_factory=list)  # what proofs were about
+    stored: dict[str, bytes] = field(default_factory=dict)  # what was written, by bucket and key
+    jobs: list[dict[str, Any]] = field(default_factory=list)  # requests for jobs of S3 Batch Operations
     fetched: list[str] = field(default_factory=list)  # the names of objects that were read piece by piece
 
     def job(self, **changes: Any) -> dict[str, Any]:
@@ -264,6 +266,18 @@ class FakeBucket:
         if isinstance(reply, PermafrostError):
             raise reply
         return reply
+
+    def put(self, key: str, content: bytes) -> str:
+        self.world.stored[f"{self.name}/{key}"] = content
+        return "etag-of-the-put"
+
+    def check_batch(self, request: dict[str, Any]) -> None:
+        if "batch" in self.world.fails:
+            raise self.world.fails["batch"]
+
+    def create_batch(self, request: dict[str, Any]) -> str:
+        self.world.jobs.append(request)
+        return "job-1"
 
 
 def make(monkeypatch: pytest.MonkeyPatch, directory: Path, capture: pytest.CaptureFixture[str]) -> Iterator[World]:
