@@ -49,10 +49,15 @@ def agreed(report: Report, planned: Mapping[str, Any], quoted: Mapping[str, Any]
         "volumes_bytes": plan["size_bytes"],
         "prices": f"{quoted['region']}, {quoted['prices_date']}",
         "quotes": quotes,
-        "reading_usd": chosen["reading_usd"],
-        "egress_usd": chosen["egress_usd"],
+        # What is staged already is not quoted again, and was paid all the same.
+        "reading_usd": _larger(report.get("reading_usd"), chosen["reading_usd"]),
+        "egress_usd": _larger(report.get("egress_usd"), chosen["egress_usd"]),
         "finished": None,
     }
+
+
+def _larger(before: str | None, now: str) -> str:
+    return max(before or "0", now, key=Decimal)
 
 
 def _is_rest(quotes: list[dict[str, Any]], chosen: Mapping[str, Any], now: datetime) -> bool:

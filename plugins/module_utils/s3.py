@@ -26,6 +26,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     MissingLibrary,
     NoCredentials,
     VolumesFrozen,
+    VolumesMissing,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 
@@ -227,6 +228,9 @@ class Bucket:
         if code == "InvalidObjectState" and what.startswith("read "):
             key = what.partition(" ")[2]
             return VolumesFrozen(f"{key} is frozen: its thawed copy has expired.", frozen=[key], thawing=[])
+        if code == "NoSuchKey" and what.startswith("read "):
+            key = what.partition(" ")[2]
+            return VolumesMissing(f"{key} is not in bucket {self.name} any more.", volumes=[key])
         if code in ("NoSuchBucket", "404") and what == "list":
             return BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name)
         if code in _REFUSED:

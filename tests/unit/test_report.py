@@ -68,6 +68,14 @@ def test_what_was_agreed_to_anew_is_added(second: dict[str, Any], hours: float) 
     assert cost(run(run(None, quoted("Bulk"), 0), second, hours)) == "2.51"
 
 
+def test_what_was_read_before_a_kill_was_paid() -> None:
+    """The rest of a restore is quoted without what is staged already."""
+    rest = quoted(None)
+    rest["chosen"].update(reading_usd="0.002", egress_usd="0.3")
+    assert cost(run(run(None, quoted("Bulk"), 0), rest, 49)) == "1.76"
+    assert cost(run(run(None, rest, 0), quoted("Bulk"), 1)) == "1.76"
+
+
 def test_nothing_to_thaw() -> None:
     done = report.finished(run(None, quoted(None), 0), {"restored": RESTORED["restored"]}, NOW)
     assert (done["cost_usd"], done["restore_seconds"], done["quotes"]) == ("1.01", None, [])
