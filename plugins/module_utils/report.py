@@ -82,6 +82,7 @@ def finished(report: Report, restored: Mapping[str, Any], now: datetime) -> Repo
         "elapsed_seconds": int((now - from_w3(report["begun"])).total_seconds()),
         "restore_seconds": restored.get("elapsed_seconds"),
         "restored": restored["restored"],
+        "proven": bool((restored.get("proof") or {}).get("proven")),
         "cost_usd": plain(sum(map(Decimal, sums), Decimal(0))),
     }
 
@@ -101,6 +102,7 @@ def text(report: Report) -> str:
         "To": f"{report['dest']} on {report['host']}",
         "Holds": f"{counts['files']} files, {counts['directories']} directories, {counts['others']} others, "
         f"{counts['size_bytes']} bytes",
+        "Proven": "every entry, against the signatures of that time" if report["proven"] else "no",
         "Read": f"{report['volume_count']} volumes, {report['volumes_bytes'] / _MB:.1f} MB",
         "Begun": report["begun"],
         "Finished": f"{report['finished']}, after {took}",

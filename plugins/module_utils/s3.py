@@ -225,12 +225,11 @@ class Bucket:
             return _Reply(_RESTORE_STATES[code])
         if code == "RequestTimeTooSkewed" or re.search("Signature (?:expired|not yet current)", str(error)):
             return ClockSkewed(f"{_clocks(error)}, so it refused to {what} in bucket {self.name}.", code=code)
-        if code == "InvalidObjectState" and what.startswith("read "):
+        if code in ("InvalidObjectState", "NoSuchKey") and what.startswith("read "):
             key = what.partition(" ")[2]
+            if code == "NoSuchKey":
+                return VolumesMissing(f"{key} is not in bucket {self.name} any more.", volumes=[key])
             return VolumesFrozen(f"{key} is frozen: its thawed copy has expired.", frozen=[key], thawing=[])
-        if code == "NoSuchKey" and what.startswith("read "):
-            key = what.partition(" ")[2]
-            return VolumesMissing(f"{key} is not in bucket {self.name} any more.", volumes=[key])
         if code in ("NoSuchBucket", "404") and what == "list":
             return BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name)
         if code in _REFUSED:

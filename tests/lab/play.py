@@ -114,7 +114,7 @@ def start(
         "LAB_RESULTS": str(place / "results.jsonl"),
     }
     log = place / "log"
-    ours, theirs = pty.openpty() if typed is not None else (None, os.open(os.devnull, os.O_RDONLY))
+    ours, theirs = pty.openpty() if typed else (None, os.open(os.devnull, os.O_RDONLY))
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*argv, _path(playbook, place)],

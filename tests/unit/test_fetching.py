@@ -96,8 +96,8 @@ def test_what_is_spoilt_and_cannot_be_had_anew_does_not_stay(job: Job) -> None:
     """By its size a plan would take it for whole, and nobody would ever thaw it."""
     fetching.fetch(job, Objects(one=b"first"), [wanted("one", b"first")])
     (fetching.place(job) / "one").write_bytes(b"xxxxx")
+    frozen = errors.VolumesFrozen("frozen", frozen=["prefix/one"], thawing=[])
     with pytest.raises(errors.VolumesFrozen):
-        frozen = errors.VolumesFrozen("frozen", frozen=["prefix/one"], thawing=[])
         fetching.fetch(job, Objects(one=frozen), [wanted("one", b"first")])
     assert fetching.there(job) == {}
 
