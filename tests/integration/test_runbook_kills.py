@@ -48,22 +48,27 @@ class Killer:
     def __init__(self, lost: Lost, watch: Watch) -> None:
         self.lost, self.watch = lost, watch
 
-    def at(self, moment: Callable[[play.Run], Any], verb: str | None = None) -> play.Run:
+    def at(self, moment: Callable[[play.Run], Any]) -> play.Run:
         run = play.start("permafrost.backup.restore", self.lost.work, **self.lost.variables, confirm=True)
         kills.until(lambda: run.process.poll() is not None or moment(run), "the moment of the kill", 120)
         assert run.process.poll() is None, run.output
-        container = self.watch.running(verb) if verb else None
         kill([run.process.pid, *descendants(run.process.pid)])
-        if verb:
-            assert container is not None, f"the container of {verb} had ended already"
-            container.kill("SIGKILL")
         run.wait()
-        self.watch.wait_quiet()
         return run
 
-    def in_container(self, verb: str, after: str = "Find the job") -> play.Run:
-        """Once a container of this verb runs, after that task."""
-        return self.at(lambda run: has_ended(run, after) and self.watch.running(verb), verb)
+    def in_container(self, verb: str, after: str = "Choose the jobs") -> play.Run:
+        """As soon as a container of this verb runs, after that task; the container too."""
+        run = self.at(lambda run: has_ended(run, after) and self._on(verb))
+        one = self._on(verb)
+        assert one is not None, f"the container of {verb} had ended already"
+        assert self.watch.kill(signal.SIGKILL, verb)
+        kills.until(lambda: one.get("code"), "the end of the container")
+        assert one["code"] == 128 + signal.SIGKILL
+        return run
+
+    def _on(self, verb: str) -> dict[str, Any] | None:
+        """The run of this verb that has not ended, by the engine's events, which take no question."""
+        return next((one for one in self.watch.runs if one["verb"] == verb and not one["ended"]), None)
 
 
 def has_ended(run: play.Run, name: str) -> bool:
