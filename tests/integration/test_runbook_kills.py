@@ -60,7 +60,7 @@ class Killer:
         return run
 
     def in_container(self, verb: str, after: str = "Choose the jobs") -> play.Run:
-        """As soon as a container of this verb runs, after that task; the container too, which is slow enough for that."""
+        """As soon as a container of this verb runs, after that task; the container too, which is slow enough."""
         run = self.at(lambda run: has_ended(run, after) and self._on(verb), limits={"cpus": 0.25})
         one = self._on(verb)
         assert one is not None, f"the container of {verb} had ended already"
