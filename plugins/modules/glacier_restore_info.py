@@ -44,7 +44,7 @@ EXAMPLES = r"""
 - name: Thaw just that, from the controller
   permafrost.backup.glacier_restore:
     bucket: "{{ planned.plan.bucket }}"
-    keys: "{{ planned.plan.volumes | map(attribute='key') }}"
+    keys: "{{ planned.plan.volumes | rejectattr('state', 'equalto', 'staged') | map(attribute='key') }}"
     tier: Bulk
   delegate_to: localhost
 

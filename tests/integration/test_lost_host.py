@@ -81,6 +81,7 @@ def lose(s3: S3Lab, root: Path, image: str, encryption: dict[str, Any]) -> Lost:
         "docker_host": os.environ["DOCKER_HOST"],
         "state_dir": str(root / "state"),
     }
+    root.mkdir()
     trees.make(source, files=30)
     (source / "random").write_bytes(os.urandom(2_500_000))
     kills.succeeded(kills.run("duplicity_backup", job=job))
