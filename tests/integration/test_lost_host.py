@@ -112,7 +112,7 @@ def lose(s3: S3Lab, root: Path, image: str, encryption: dict[str, Any]) -> Lost:
 def brings_back(lost: Lost, s3: S3Lab, command: play.Run) -> play.Run:
     """Let two days pass once all is requested, and see the command to its end."""
     mark_end = len(lost.needed)
-    kills.until(lambda: command.process.poll() is not None or len(asked(s3, lost)) == mark_end, "the thaw", 240)
+    kills.until(lambda: command.process.poll() is not None or len(asked(s3, lost)) == mark_end, "the thaw", 400)
     assert command.process.poll() is None, command.output
     s3.advance(hours=48)
     assert command.wait().code == 0, command.output
@@ -156,11 +156,11 @@ def test_with_a_passphrase_typed_at_the_prompt(
     done = brings_back(lost, s3_server, command)
     kills.same(lost.tree, place / "symmetric")
     assert "prepares the host now" in done.output
-    assert done.result("duplicity_restore")["proof"]["proven"] is True
+    assert done.results("duplicity_restore")[-1]["proof"]["proven"] is True
     assert (place / "symmetric.permafrost-report.txt").exists()
     for secret in (PASSPHRASES["symmetric"], s3_server.secret_key):
         assert secret not in done.output
-    assert newhost.exec_run(["find", "/run/permafrost", "-type", "f"]).output == b""
+    assert newhost.exec_run(["sh", "-c", "find /run/permafrost /dev/shm -type f 2>/dev/null"]).output == b""
 
 
 def test_with_a_secret_key_from_a_vault(

@@ -53,7 +53,7 @@ class Killer:
         variables = self.lost.variables
         variables["duplicity_jobs"][0].update(options)
         run = play.start("permafrost.backup.restore", self.lost.work, **variables, confirm=True)
-        kills.until(lambda: run.process.poll() is not None or moment(run), "the moment of the kill", 120)
+        kills.until(lambda: run.process.poll() is not None or moment(run), "the moment of the kill", 300)
         assert run.process.poll() is None, run.output
         kill([run.process.pid, *descendants(run.process.pid)])
         run.wait()

@@ -51,7 +51,7 @@ class Trouble:
             self.s3.fault("GetObject", self.victim, kind="latency", seconds=4)
         run = play.start("permafrost.backup.restore", self.lost.work, **self.lost.variables, confirm=True)
         if during:
-            kills.until(lambda: run.process.poll() is not None or self._on_its_way(), "the volume's turn", 120)
+            kills.until(lambda: run.process.poll() is not None or self._on_its_way(), "the volume's turn", 300)
         given = during() if during else None
         run.wait()
         self.s3.clear_faults()
