@@ -252,7 +252,10 @@ class VolumesMissing(PermafrostError):
 class VolumesFrozen(PermafrostError):
     cause = "volumes_frozen"
     meaning = "Objects of an archive storage class cannot be read before they are thawed. Nothing was restored."
-    next_step = "Thaw them with glacier_restore, wait until glacier_restore_info says ready, then restore."
+    next_step = (
+        "Thaw them with glacier_restore, wait until glacier_restore_info says ready, then restore. The playbook "
+        "restore does all of that: run it again."
+    )
 
 
 class WrongPassphrase(PermafrostError):

@@ -50,13 +50,16 @@ class Way:
         return self.name == STAGED
 
 
-def way(wanted: str, *, volumes: int, beside: int, free: int) -> Way:
+def way(wanted: str, *, volumes: int, beside: int, free: int, staged_only: bool = False) -> Way:
     """Stage where there is room for the volumes that are not there yet, and for what else grows on that disk.
 
-    ``wanted`` is the option fetch; sizes in bytes. Raises StagingSpace when staging is asked for and cannot be.
+    ``wanted`` is the option fetch; sizes in bytes. ``staged_only``: some volumes can be read nowhere but where an
+    earlier task has staged them. Raises StagingSpace when staging is asked for and cannot be.
     """
     if wanted == STREAMED:
         return Way(STREAMED, "It was asked for.")
+    if staged_only and wanted != STAGED and volumes <= free:
+        return Way(STAGED, "Volumes that are staged already are thawed no more.")
     need = volumes if wanted == STAGED else volumes + beside
     sums = f"{volumes / MB:.1f} MB of volumes, {beside / MB:.1f} MB of other data, {free / MB:.1f} MB free"
     if need <= free:

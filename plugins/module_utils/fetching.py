@@ -23,6 +23,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     DamagedVolume,
     StagingSpace,
     VolumesFrozen,
+    VolumesMissing,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
@@ -59,6 +60,7 @@ class Fetched:
     size_bytes: int = 0
     elapsed_seconds: float = 0.0
     damaged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     frozen: list[str] = field(default_factory=list)
 
     def to_result(self) -> dict[str, Any]:
@@ -98,7 +100,8 @@ def keep_only(job: Job, names: Iterable[str]) -> None:
 def fetch(job: Job, source: Source, wanted: Sequence[Wanted]) -> Fetched:
     """Bring all of these into the staging directory, and nothing else. Call under the lock.
 
-    Every damaged and every frozen one is known before this raises DamagedVolume or VolumesFrozen; what is whole stays.
+    Every damaged, missing and frozen one is known before this raises DamagedVolume, VolumesMissing or VolumesFrozen;
+    what is whole stays.
     """
     host.make_private(str(place(job)))
     keep_only(job, (one.name for one in wanted))
@@ -121,6 +124,10 @@ def _require_whole(done: Fetched) -> None:
     if done.damaged:
         names = sorted(done.damaged)
         raise DamagedVolume(f"SHA1 mismatch of {len(names)} volumes: {_some(names)}.", volumes=names)
+    if done.missing:
+        names = sorted(done.missing)
+        what = f"{len(names)} objects left the bucket since the plan: {_some(names)}. What was fetched stays."
+        raise VolumesMissing(what, volumes=names)
     if done.frozen:
         names = sorted(done.frozen)
         raise VolumesFrozen(
@@ -132,7 +139,7 @@ def _require_whole(done: Fetched) -> None:
 
 @dataclass(frozen=True)
 class _One:
-    """What became of one object: ``fetched``, ``kept``, ``damaged`` or ``frozen``."""
+    """What became of one object: ``fetched``, ``kept``, ``damaged``, ``missing`` or ``frozen``."""
 
     wanted: Wanted
     how: str
@@ -141,6 +148,8 @@ class _One:
     def add_to(self, done: Fetched) -> None:
         if self.how == "damaged":
             done.damaged.append(self.wanted.name)
+        elif self.how == "missing":
+            done.missing.append(self.wanted.key)
         elif self.how == "frozen":
             done.frozen.append(self.wanted.key)
         elif self.wanted.sha1:
@@ -156,11 +165,15 @@ class _Stopped(Exception):
 def _bring(here: Path, source: Source, wanted: Wanted, stop: threading.Event) -> _One:
     final, draft = here / wanted.name, here / f".{wanted.name}"
     try:
-        if wanted.sha1 and final.exists() and _sha1(final, stop) == wanted.sha1:
-            return _One(wanted, "kept", final.stat().st_size)
+        if wanted.sha1 and final.exists():
+            if _sha1(final, stop) == wanted.sha1:
+                return _One(wanted, "kept", final.stat().st_size)
+            final.unlink()  # a plan would count it as whole
         size, digest = _write(draft, source.pieces(wanted.key), stop)
     except VolumesFrozen:
         return _One(wanted, "frozen")
+    except VolumesMissing:
+        return _One(wanted, "missing")
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise StagingSpace(f"{here} cannot take {wanted.name}: {error.strerror}.") from error

@@ -26,8 +26,9 @@ TIER_HOURS = {
 }
 
 READY, THAWED, THAWING, FROZEN, MISSING = "ready", "thawed", "thawing", "frozen", "missing"
-# What a restore can read now: never frozen, or thawed.
-READABLE = frozenset({READY, THAWED})
+STAGED = "staged"  # whole on the host already, whatever it is in the bucket
+# What a restore can read now: never frozen, thawed, or staged.
+READABLE = frozenset({READY, THAWED, STAGED})
 # A copy that ends within this time is worth a word.
 _SOON = timedelta(hours=24)
 
@@ -83,7 +84,7 @@ class PlannedObject:
 
 
 def _at_hand(one: PlannedObject) -> PlannedObject:
-    return replace(one, state=READY, expires=None)
+    return replace(one, state=STAGED, expires=None)
 
 
 @dataclass(frozen=True)

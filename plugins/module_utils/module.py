@@ -25,6 +25,9 @@ SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "path": {"type": "str"},
     "time": {"type": "str", "default": "now"},
 }
+FETCH_ARGUMENT: dict[str, dict[str, Any]] = {
+    "fetch": {"type": "str", "choices": ["auto", "staged", "streamed"], "default": "auto"},
+}
 
 Work = Callable[[dict[str, Any], bool], dict[str, Any]]
 

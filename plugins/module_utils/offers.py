@@ -205,16 +205,17 @@ def _asked(figures: str, what: str, volumes: tuple[str, list[PlannedObject]], ta
 
 
 def _reading_lines(plan: Plan, table: Prices, terms: Terms) -> Iterator[Line]:
-    """Every volume is read once, whatever its class and state; staged by one GET. HEAD is billed as GET."""
-    for name, volumes in _by_class(plan.volumes):
+    """Every volume that is not staged yet is read once, by one GET if it will be. HEAD is billed as GET."""
+    unread = [one for one in plan.volumes if one.state != glacier.STAGED]
+    for name, volumes in _by_class(unread):
         parts = sum(1 + max(1, math.ceil(one.size_bytes / _PART_BYTES)) for one in volumes)
         count = parts if terms.streamed else len(volumes)
         yield prices.requests("get_requests", name, table.figure(f"{name}.get_1000"), count)
         if name == "GLACIER_IR":
             size = sum(one.size_bytes for one in volumes)
             yield prices.data("get_data", name, table.figure("GLACIER_IR.get_gb"), size)
-    if terms.egress and plan.volumes:
-        yield prices.data("egress", "", table.figure(prices.EGRESS), estimate.size_bytes(plan))
+    if terms.egress and unread:
+        yield prices.data("egress", "", table.figure(prices.EGRESS), sum(one.size_bytes for one in unread))
 
 
 def _by_class(volumes: Iterable[PlannedObject]) -> list[tuple[str, list[PlannedObject]]]:

@@ -49,10 +49,15 @@ def agreed(report: Report, planned: Mapping[str, Any], quoted: Mapping[str, Any]
         "volumes_bytes": plan["size_bytes"],
         "prices": f"{quoted['region']}, {quoted['prices_date']}",
         "quotes": quotes,
-        "reading_usd": chosen["reading_usd"],
-        "egress_usd": chosen["egress_usd"],
+        # What is staged already is not quoted again, and was paid all the same.
+        "reading_usd": _larger(report.get("reading_usd"), chosen["reading_usd"]),
+        "egress_usd": _larger(report.get("egress_usd"), chosen["egress_usd"]),
         "finished": None,
     }
+
+
+def _larger(before: str | None, now: str) -> str:
+    return max(before or "0", now, key=Decimal)
 
 
 def _is_rest(quotes: list[dict[str, Any]], chosen: Mapping[str, Any], now: datetime) -> bool:
@@ -77,6 +82,7 @@ def finished(report: Report, restored: Mapping[str, Any], now: datetime) -> Repo
         "elapsed_seconds": int((now - from_w3(report["begun"])).total_seconds()),
         "restore_seconds": restored.get("elapsed_seconds"),
         "restored": restored["restored"],
+        "proven": bool((restored.get("proof") or {}).get("proven")),
         "cost_usd": plain(sum(map(Decimal, sums), Decimal(0))),
     }
 
@@ -96,6 +102,7 @@ def text(report: Report) -> str:
         "To": f"{report['dest']} on {report['host']}",
         "Holds": f"{counts['files']} files, {counts['directories']} directories, {counts['others']} others, "
         f"{counts['size_bytes']} bytes",
+        "Proven": "every entry, against the signatures of that time" if report["proven"] else "no",
         "Read": f"{report['volume_count']} volumes, {report['volumes_bytes'] / _MB:.1f} MB",
         "Begun": report["begun"],
         "Finished": f"{report['finished']}, after {took}",

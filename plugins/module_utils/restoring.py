@@ -50,6 +50,8 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     archive.engine.refuse_others(command.restore_dry_run(job, host.run_dir(job, "plan"), path=path, time=at))
     made, chosen = archive.plan(path, at)
     archive.require_path(path, chosen)
+    if params["fetch"] != estimate.STREAMED:
+        made = staging.at_hand(job, made)
     # With which tier the rest will be thawed is not known here, so it counts as the slowest.
     warnings = glacier.expiry_warnings(made, glacier.longest_hours({}, made.volumes), datetime.now(timezone.utc))
     return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path, "warnings": warnings}

@@ -24,7 +24,9 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EndpointUnreachable,
     MissingLibrary,
     NoCredentials,
+    PermafrostError,
     VolumesFrozen,
+    VolumesMissing,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.repeating import Repeated
@@ -46,6 +48,7 @@ _REFUSED = {
     "403",
     "Forbidden",
 }
+_UNREADABLE = {"InvalidObjectState", "NoSuchKey"}
 # Replies of RestoreObject that are states, not failures.
 ACCEPTED, EXTENDED, IN_PROGRESS, NO_CAPACITY = "accepted", "extended", "in_progress", "no_capacity"
 BUSY = "busy"  # not now: too many requests, or a moment's failure
@@ -240,14 +243,18 @@ class Bucket:
             return _Reply(_RESTORE_STATES[code])
         if code == "RequestTimeTooSkewed" or re.search("Signature (?:expired|not yet current)", str(error)):
             return ClockSkewed(f"{_clocks(error)}, so it refused to {what} in bucket {self.name}.", code=code)
-        if code == "InvalidObjectState" and what.startswith("read "):
-            key = what.partition(" ")[2]
-            return VolumesFrozen(f"{key} is frozen: its thawed copy has expired.", frozen=[key], thawing=[])
+        if code in _UNREADABLE and what.startswith("read "):
+            return self._not_read(what.partition(" ")[2], code)
         if code in ("NoSuchBucket", "404") and what == "list":
             return BucketMissing(f"The bucket {self.name} does not exist at {self._where}.", bucket=self.name)
         if code in _REFUSED:
             return AccessRefused(f"S3 refused to {what} in bucket {self.name}: {code}.", code=code)
         return BackendFailed(f"S3 failed to {what} in bucket {self.name}: {error}.", code=code)
+
+    def _not_read(self, key: str, code: str) -> PermafrostError:
+        if code == "NoSuchKey":
+            return VolumesMissing(f"{key} is not in bucket {self.name} any more.", volumes=[key])
+        return VolumesFrozen(f"{key} is frozen: its thawed copy has expired.", frozen=[key], thawing=[])
 
 
 def _clocks(error: Any) -> str:

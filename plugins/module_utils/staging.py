@@ -26,7 +26,9 @@ def way(job: Job, dest: Path, made: Plan, wanted: str) -> estimate.Way:
         beside += estimate.restored_bytes(made)
     if destination.same_disk(here, Path(job.temp_dir)):
         beside += destination.temporary_bytes(job)
-    return estimate.way(wanted, volumes=lacking, beside=beside, free=destination.free(here) + useless)
+    only = not made.ready and at_hand(job, made).ready
+    free = destination.free(here) + useless
+    return estimate.way(wanted, volumes=lacking, beside=beside, free=free, staged_only=only)
 
 
 def at_hand(job: Job, made: Plan) -> Plan:

@@ -214,7 +214,7 @@ SPEC = {
     **module.SELECTION_ARGUMENTS,
     "dest": {"type": "path", "required": True},
     "force": {"type": "bool", "default": False},
-    "fetch": {"type": "str", "choices": ["auto", "staged", "streamed"], "default": "auto"},
+    **module.FETCH_ARGUMENT,
     "prove": {"type": "bool", "default": True},
     "expected_rate": {"type": "float", "default": 10},
 }

@@ -189,13 +189,13 @@ EXAMPLES = r"""
 - name: Thaw the volumes of a plan
   permafrost.backup.glacier_restore:
     bucket: "{{ planned.plan.bucket }}"
-    keys: "{{ planned.plan.volumes | map(attribute='key') }}"
+    keys: "{{ planned.plan.volumes | rejectattr('state', 'equalto', 'staged') | map(attribute='key') }}"
   delegate_to: localhost
 
 - name: Thaw and wait, for at most two days
   permafrost.backup.glacier_restore:
     bucket: "{{ planned.plan.bucket }}"
-    keys: "{{ planned.plan.volumes | map(attribute='key') }}"
+    keys: "{{ planned.plan.volumes | rejectattr('state', 'equalto', 'staged') | map(attribute='key') }}"
     tier: Standard
     days: 3
     wait: true

@@ -11,9 +11,18 @@ version_added: 0.1.0
 description:
   - Names exactly the volumes that a restore of a path at a time reads, with size, storage class and state.
   - The list comes from duplicity's own dry run and is compared with the manifests; nothing is changed or thawed.
+  - Knows which of them an interrupted restore has staged on the host, where they cost nothing any more.
   - Refuses what cannot work before anything is paid, such as a missing volume or a path that is not in the backup.
 author:
   - permafrost.backup contributors (@permafrost-backup)
+options:
+  fetch:
+    description:
+      - How the restore will get its volumes, as in M(permafrost.backup.duplicity_restore).
+      - Those that an earlier task has staged on this host are needed no more, unless the restore is V(streamed).
+    type: str
+    choices: [auto, staged, streamed]
+    default: auto
 extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.selection
@@ -35,7 +44,7 @@ EXAMPLES = r"""
 - name: Thaw just that, from the controller
   permafrost.backup.glacier_restore:
     bucket: "{{ planned.plan.bucket }}"
-    keys: "{{ planned.plan.volumes | map(attribute='key') }}"
+    keys: "{{ planned.plan.volumes | rejectattr('state', 'equalto', 'staged') | map(attribute='key') }}"
     tier: Bulk
   delegate_to: localhost
 
@@ -53,7 +62,8 @@ RETURN = r"""
 plan:
   description:
     - The volumes with key, size, storage class, state and the manifest's SHA1; counts and bytes by state.
-    - A state is V(ready) (never frozen), V(frozen), V(thawing) or V(thawed).
+    - A state is V(ready) (never frozen), V(frozen), V(thawing), V(thawed), or V(staged) on this host already by a
+      restore that did not come to its end. There its state in the bucket does not matter.
     - C(expires_first) is when the first of the thawed copies expires. The task warns when that is within a day, or
       before the rest can be thawed with V(Bulk).
   returned: success
@@ -91,7 +101,7 @@ error:
 
 from ansible_collections.permafrost.backup.plugins.module_utils import module, restoring
 
-SPEC = {**module.JOB_ARGUMENT, **module.SELECTION_ARGUMENTS}
+SPEC = {**module.JOB_ARGUMENT, **module.SELECTION_ARGUMENTS, **module.FETCH_ARGUMENT}
 
 
 def main() -> None:

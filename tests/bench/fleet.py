@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
 import yaml
-from docker.models.containers import Container
 
 from lab import hosts, play
 from lab.molecule import surroundings
-from lab.places import CHECKOUT, LabError
-
-# As a scenario of molecule gets its hosts.
-_SCENARIO = CHECKOUT / "molecule" / "fleet" / "molecule.yml"
-_BOOT_SECONDS = 120
+from lab.places import LabError
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,8 @@ class Pass:
 
 def measure(count: int) -> tuple[Pass, Pass]:
     """Site on ``count`` new hosts, and once more."""
-    with surroundings() as environment, _machines(count) as names, tempfile.TemporaryDirectory() as work:
+    names = [f"bench-host{number:02}" for number in range(1, count + 1)]
+    with surroundings() as environment, hosts.booted(hosts.ensure(), names), tempfile.TemporaryDirectory() as work:
         inventory = Path(work, "inventory.yml")
         inventory.write_text(yaml.safe_dump(_inventory(names, environment)), encoding="utf-8")
         return _site(inventory, Path(work), count), _site(inventory, Path(work), count)
@@ -72,40 +64,3 @@ def _inventory(names: list[str], environment: dict[str, str]) -> dict[str, Any]:
         "duplicity_jobs": [job],
     }
     return {"all": {"hosts": dict.fromkeys(names), "vars": variables}}
-
-
-@contextmanager
-def _machines(count: int) -> Iterator[list[str]]:
-    """Hosts that have booted, and are gone afterwards."""
-    client = docker.from_env(timeout=300)
-    settings = yaml.safe_load(os.path.expandvars(_SCENARIO.read_text(encoding="utf-8")))["platforms"][0]
-    with ExitStack() as stack:
-        stack.callback(client.close)
-        names = [f"bench-host{number:02}" for number in range(1, count + 1)]
-        started = []
-        for name in names:
-            container = client.containers.run(
-                hosts.ensure(),
-                name=name,
-                hostname=name,
-                detach=True,
-                cgroupns=settings["cgroupns_mode"],
-                cap_add=settings["capabilities"],
-                security_opt=settings["security_opts"],
-                tmpfs=dict((*place.split(":"), "")[:2] for place in settings["tmpfs"]),
-                volumes=["/var/lib/docker"],
-                labels=settings["labels"],
-            )
-            stack.callback(container.remove, v=True, force=True)
-            started.append(container)
-        for container in started:
-            _wait(container)
-        yield names
-
-
-def _wait(container: Container) -> None:
-    until = time.monotonic() + _BOOT_SECONDS
-    while container.exec_run(["docker", "info"]).exit_code:
-        if time.monotonic() > until:
-            raise LabError(f"{container.name} does not boot:\n{container.logs()[-2000:].decode(errors='replace')}")
-        time.sleep(1)

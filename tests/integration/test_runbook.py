@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-import signal
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -52,16 +51,6 @@ class Lost:
         job = {**self.job, "state_dir": str(self.work / "state")}
         return {"duplicity_jobs": [job], "thaw_credentials": pair, "dest": str(self.dest), "poll_interval": 1}
 
-    def killed(self, when: Callable[[play.Run], bool], *, all_of_it: bool = False) -> None:
-        """Start the command, and kill ansible-playbook at a moment, or with it all that it started."""
-        run = play.start("permafrost.backup.restore", self.work, **self.variables, confirm=True)
-        kills.until(lambda: run.process.poll() is not None or when(run), "the moment of the kill", 120)
-        assert run.process.poll() is None, run.output
-        for pid in [run.process.pid, *(descendants(run.process.pid) if all_of_it else [])]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        run.wait()
-
     def run(self, *options: str, **variables: Any) -> play.Run:
         """The same command once more."""
         return play.run("permafrost.backup.restore", self.work, *options, **{**self.variables, **variables})
@@ -82,17 +71,15 @@ class Lost:
         kills.same(self.tree, self.dest)
 
 
-@pytest.fixture(scope="module")
-def backed(s3_server: S3Lab, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
+@contextmanager
+def backed_up(s3_server: S3Lab, image: str, root: Path, file_bytes: int, **options: Any) -> Iterator[Lost]:
     """Some volumes in two sets, encrypted. The host that made them is gone."""
-    root = tmp_path_factory.mktemp("lost")
     s3_server.client().create_bucket(Bucket=BUCKET)
     s3_server.add_key(THAW_KEY, THAW_SECRET)
     job = {
         "name": f"runbook-{os.getpid()}",
         "source": str(root / "source"),
         "target": f"s3://{BUCKET}/web01/data",
-        "volume_size": 10,  # MB: boto3 gets what is above 8 in parts
         "encryption": {"mode": "symmetric", "passphrase": PASSPHRASE},
         "credentials": {"access_key": s3_server.access_key, "secret_key": s3_server.secret_key},
         "endpoint_url": s3_server.endpoint_url,
@@ -100,11 +87,12 @@ def backed(s3_server: S3Lab, image: str, tmp_path_factory: pytest.TempPathFactor
         "image": image,
         "docker_host": os.environ["DOCKER_HOST"],
         "state_dir": str(root / "state"),
+        **options,
     }
     source = root / "source"
     (source / "films").mkdir(parents=True)
     for number in range(9):
-        (source / "films" / f"{number}.bin").write_bytes(random.Random(number).randbytes(5_000_000))
+        (source / "films" / f"{number}.bin").write_bytes(random.Random(number).randbytes(file_bytes))
     (source / "etc").mkdir()
     (source / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
     kills.succeeded(kills.run("duplicity_backup", job=job))
@@ -116,6 +104,14 @@ def backed(s3_server: S3Lab, image: str, tmp_path_factory: pytest.TempPathFactor
     for container in client.containers.list(all=True, filters={"label": f"permafrost.backup.job={job['name']}"}):
         container.remove(force=True)
     client.close()
+
+
+@pytest.fixture(scope="module")
+def backed(s3_server: S3Lab, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
+    """Volumes of 10 MB: boto3 gets what is above 8 in parts."""
+    root = tmp_path_factory.mktemp("lost")
+    with backed_up(s3_server, image, root, 5_000_000, volume_size=10) as made:
+        yield made
 
 
 @pytest.fixture
@@ -212,48 +208,6 @@ def test_consent_thaw_continue_and_done(lost: Lost) -> None:
     assert "holds this restore already" in shown(third)
     assert "changed=0" in third.output
     assert {one["operation"] for one in lost.s3.requests(before)} <= {"ListObjectsV2"}
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes that a process started, and those that they started."""
-    found: list[int] = []
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, listed.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
-
-
-def test_killed_at_every_step(lost: Lost) -> None:
-    mark = lost.s3.mark()
-
-    def ended(name: str) -> Callable[[play.Run], bool]:
-        return lambda run: any(task.name == name and task.status == "ok" for task in run.tasks)
-
-    with kills.watched(lost.job["name"]) as watch:
-        lost.killed(ended("Quote"))
-        assert lost.asked(mark) == []
-        before = lost.s3.restore_limit(1)
-        try:
-            lost.killed(lambda _run: len(lost.asked(mark)) >= 2, all_of_it=True)
-        finally:
-            lost.s3.restore_limit(before)
-        some = lost.asked(mark)
-        assert 2 <= len(some) < len(lost.volumes())
-        agreed = lost.report["quotes"]
-        lost.killed(lambda _run: len(lost.asked(mark)) == len(lost.volumes()))
-        assert lost.asked(mark) == lost.volumes()
-        lost.s3.advance(hours=48)
-        lost.killed(lambda _run: watch.running("restore") is not None, all_of_it=True)
-        watch.wait_quiet()
-        lost.killed(ended("Restore"))
-        last = lost.run()
-    assert last.code == 0, last.output
-    lost.same()
-    assert lost.asked(mark) == lost.volumes()
-    read = Counter(one["key"] for one in lost.s3.requests(mark) if one["operation"] == "GetObject")
-    sizes = {one["key"]: one["size"] for one in lost.s3.state(BUCKET, lost.prefix) if ".difftar" in one["key"]}
-    assert {key: read[key] for key in sizes} == dict.fromkeys(sizes, 1)
-    assert (lost.report["quotes"], bool(lost.report["finished"])) == (agreed, True)
 
 
 def test_a_new_host_and_nothing_but_the_url_and_the_secrets(lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:

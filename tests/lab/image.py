@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
+
 from lab.places import CHECKOUT_ID, LAB, LabError, lock
 
 NAME = f"permafrost-lab/duplicity-{CHECKOUT_ID}:latest"
@@ -82,6 +84,19 @@ def ensure() -> str:
     if run.code:
         raise LabError(f"the role could not build the image:\n{run.output}")
     return NAME
+
+
+def save(name: str, archive: Path) -> None:
+    """An image as a file, unless it is there; a host's engine has no image at all."""
+    client = docker.from_env(timeout=300)
+    image = client.images.get(name)
+    stamp = archive.with_suffix(".id")
+    if not (archive.exists() and stamp.exists() and stamp.read_text() == image.id):
+        with archive.open("wb") as stream:
+            for chunk in image.save(named=name):
+                stream.write(chunk)
+        stamp.write_text(str(image.id))
+    client.close()
 
 
 if __name__ == "__main__":

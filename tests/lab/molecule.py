@@ -56,10 +56,10 @@ def surroundings() -> Iterator[dict[str, str]]:
     SHARE.mkdir(parents=True, exist_ok=True)
     client = docker.from_env(timeout=300)
     bridge = bridge_address(client)
-    _save(client, os.environ["LAB_BASE_IMAGE"], SHARE / "base.tar")
-    archive = PLACE / "image.tar"
-    _save(client, lab_image.ensure(), archive)
     client.close()
+    lab_image.save(os.environ["LAB_BASE_IMAGE"], SHARE / "base.tar")
+    archive = PLACE / "image.tar"
+    lab_image.save(lab_image.ensure(), archive)
     prefix = f"m{CHECKOUT_ID}"
     with Registry(f"{prefix}-registry") as registry, S3Lab(PLACE / "s3", host="0.0.0.0") as s3:
         authority = PLACE / "registry-ca.pem"
@@ -93,18 +93,6 @@ def surroundings() -> Iterator[dict[str, str]]:
 def pip_settings() -> dict[str, str]:
     """What pip inside a host needs to find the index that serves this machine."""
     return {**lab_image.indexes(), **({"PIP_CERT": hosts.AUTHORITY} if os.environ.get("LAB_CA_FILE") else {})}
-
-
-def _save(client: docker.DockerClient, name: str, archive: Path) -> None:
-    """An image as a file, unless it is there; a host's engine has no image at all."""
-    image = client.images.get(name)
-    stamp = archive.with_suffix(".id")
-    if archive.exists() and stamp.exists() and stamp.read_text() == image.id:
-        return
-    with archive.open("wb") as stream:
-        for chunk in image.save(named=name):
-            stream.write(chunk)
-    stamp.write_text(str(image.id))
 
 
 def run(name: str, environment: dict[str, str]) -> Outcome:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +25,13 @@ COLLECTION = "permafrost.backup."
 CALLBACKS = Path(__file__).with_name("callbacks")
 # Beside the implicit localhost: the usual way to name the machine itself a host.
 INVENTORY = {"all": {"hosts": {"web01": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+
+# The prompt of a task; and who reads from a terminal has to be the one that it belongs to.
+PROMPT = b"Passphrase of"
+_IN_CHARGE: dict[str, Any] = {
+    "start_new_session": True,
+    "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+}
 
 Playbook = str | list[dict[str, Any]]
 
@@ -77,8 +90,18 @@ class Run:
         return found[0]
 
 
-def start(playbook: Playbook, work: Path, *options: str, inventory: Path | None = None, **variables: Any) -> Run:
-    """Start a playbook of this collection by name, one given as text, or a list of tasks for the host web01."""
+def start(
+    playbook: Playbook,
+    work: Path,
+    *options: str,
+    inventory: Path | str | None = None,
+    typed: str | None = None,
+    **variables: Any,
+) -> Run:
+    """Start a playbook of this collection by name, one given as text, or a list of tasks for the host web01.
+
+    ``typed`` is what somebody at a terminal answers to the first prompt; without it there is no terminal.
+    """
     place = Path(tempfile.mkdtemp(prefix="play-", dir=work))
     argv = ["ansible-playbook", *options, "-i", str(inventory or _inventory(place))]
     if variables:
@@ -91,20 +114,36 @@ def start(playbook: Playbook, work: Path, *options: str, inventory: Path | None 
         "LAB_RESULTS": str(place / "results.jsonl"),
     }
     log = place / "log"
+    ours, theirs = pty.openpty() if typed else (None, os.open(os.devnull, os.O_RDONLY))
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*argv, _path(playbook, place)],
-            stdin=subprocess.DEVNULL,
+            stdin=theirs,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **settings},
+            **(_IN_CHARGE if ours else {}),
         )
+    os.close(theirs)
+    if ours:
+        threading.Thread(target=_answer, args=(process, log, ours, typed), daemon=True).start()
     return Run(process, log, place / "results.jsonl")
 
 
-def run(playbook: Playbook, work: Path, *options: str, inventory: Path | None = None, **variables: Any) -> Run:
+def _answer(process: subprocess.Popen[bytes], log: Path, terminal: int, text: str | None) -> None:
+    """Type once the prompt is there: what came before would be thrown away."""
+    while process.poll() is None and PROMPT not in log.read_bytes():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    with contextlib.suppress(OSError):
+        os.write(terminal, f"{text}\r".encode())
+    process.wait()
+    os.close(terminal)
+
+
+def run(playbook: Playbook, work: Path, *options: str, **others: Any) -> Run:
     """The same, to its end."""
-    return start(playbook, work, *options, inventory=inventory, **variables).wait()
+    return start(playbook, work, *options, **others).wait()
 
 
 @contextmanager

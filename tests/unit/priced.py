@@ -13,7 +13,7 @@ from lab.places import CHECKOUT
 
 TABLE: dict[str, Any] = yaml.safe_load((CHECKOUT / "playbooks" / "prices" / "us-east-1.yml").read_text())
 PRICES = prices.checked_prices(TABLE)
-STATES = (glacier.READY, glacier.THAWED, glacier.THAWING, glacier.FROZEN)
+STATES = (glacier.READY, glacier.THAWED, glacier.THAWING, glacier.FROZEN, glacier.STAGED)
 EXPIRES = "2026-12-24T00:00:00Z"
 
 

@@ -68,3 +68,14 @@ def test_the_least_room() -> None:
     assert estimate.least_room(whole, "etc") == estimate.MB
     assert estimate.least_room(plan(None, size_mb=1), "etc") == 0
     assert estimate.least_room(Plan("bucket", whole.volumes + plan(None, key=INC).volumes), "") == 0
+
+
+def test_what_is_thawed_no_more_is_taken_from_where_it_is_staged() -> None:
+    """Were it streamed for want of room, it could not be read at all."""
+
+    def way(wanted: str, free: int) -> str:
+        return estimate.way(wanted, volumes=5, beside=90, free=free, staged_only=True).name
+
+    assert [way(wanted, 10) for wanted in ("auto", "staged", "streamed")] == ["staged", "staged", "streamed"]
+    assert way("auto", 4) == "streamed"
+    assert estimate.way("auto", volumes=5, beside=90, free=10).name == "streamed"

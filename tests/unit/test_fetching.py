@@ -84,6 +84,24 @@ def test_expired_copies_are_named_and_the_rest_stays(job: Job) -> None:
     assert fetching.there(job) == {"one": 5}
 
 
+def test_what_left_the_bucket_is_named(job: Job) -> None:
+    gone = errors.VolumesMissing("gone", volumes=["prefix/two"])
+    with pytest.raises(errors.VolumesMissing) as raised:
+        fetching.fetch(job, Objects(one=b"first", two=gone), [wanted("two", b"second"), wanted("one", b"first")])
+    assert raised.value.facts["volumes"] == ["prefix/two"]
+    assert fetching.there(job) == {"one": 5}
+
+
+def test_what_is_spoilt_and_cannot_be_had_anew_does_not_stay(job: Job) -> None:
+    """By its size a plan would take it for whole, and nobody would ever thaw it."""
+    fetching.fetch(job, Objects(one=b"first"), [wanted("one", b"first")])
+    (fetching.place(job) / "one").write_bytes(b"xxxxx")
+    frozen = errors.VolumesFrozen("frozen", frozen=["prefix/one"], thawing=[])
+    with pytest.raises(errors.VolumesFrozen):
+        fetching.fetch(job, Objects(one=frozen), [wanted("one", b"first")])
+    assert fetching.there(job) == {}
+
+
 @pytest.mark.parametrize(
     ("raised", "told"),
     [

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils import glacier, offers, prices
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, NoOfferFits, VolumesMissing
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import FROZEN, READY, THAWED, THAWING, Plan
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import (
+    FROZEN,
+    READY,
+    STAGED,
+    THAWED,
+    THAWING,
+    Plan,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.offers import Limits, Offer, Terms
 from unit.priced import PRICES, TABLE, plan, plans, volume, volumes
 
@@ -73,6 +80,13 @@ def test_nothing_frozen_is_one_offer_without_a_tier() -> None:
     assert {line.what for line in found.lines} == {"get_requests", "egress"}
     (empty,) = quote(Plan("b", ())).values()
     assert (empty.tier, empty.total_usd, empty.lines) == (None, 0, ())
+
+
+def test_what_is_staged_already_is_neither_thawed_nor_read() -> None:
+    both = plan((GB, "DEEP_ARCHIVE", FROZEN), (7 * GB, "DEEP_ARCHIVE", STAGED))
+    assert quote(both)["Bulk"].lines == quote(plan((GB, "DEEP_ARCHIVE", FROZEN)))["Bulk"].lines
+    (free,) = quote(plan((GB, "DEEP_ARCHIVE", STAGED))).values()
+    assert (free.tier, free.total_usd, free.ready_hours) == (None, 0, 0)
 
 
 def test_expedited_where_it_can_work() -> None:

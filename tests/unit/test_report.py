@@ -14,7 +14,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.report import Re
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
 WISH = {"job": "web01", "target": "s3://b/w", "path": "", "asked_time": "now", "host": "new", "dest": "/srv/restored"}
 PLANNED = {"time": "2026-10-31T02:00:00Z", "plan": {"volume_count": 2, "size_bytes": 3 << 20}}
-RESTORED = {"restored": {"files": 3, "directories": 1, "others": 0, "size_bytes": 7}, "elapsed_seconds": 1.5}
+COUNTS = {"files": 3, "directories": 1, "others": 0, "size_bytes": 7}
+RESTORED = {"restored": COUNTS, "elapsed_seconds": 1.5, "proof": {"proven": True}}
 
 
 def quoted(tier: str | None, days: int = 6, thaw: str = "0.5", copies: str = "0.25") -> dict[str, Any]:
@@ -43,6 +44,7 @@ def test_one_thaw_over_two_runs() -> None:
         "From:      s3://b/w\n"
         "To:        /srv/restored on new\n"
         "Holds:     3 files, 1 directories, 0 others, 7 bytes\n"
+        "Proven:    every entry, against the signatures of that time\n"
         "Read:      2 volumes, 3.0 MB\n"
         "Begun:     2026-11-01T00:00:00Z\n"
         "Finished:  2026-11-03T02:00:00Z, after 2 days, 2:00:00\n"
@@ -68,10 +70,19 @@ def test_what_was_agreed_to_anew_is_added(second: dict[str, Any], hours: float) 
     assert cost(run(run(None, quoted("Bulk"), 0), second, hours)) == "2.51"
 
 
+def test_what_was_read_before_a_kill_was_paid() -> None:
+    """The rest of a restore is quoted without what is staged already."""
+    rest = quoted(None)
+    rest["chosen"].update(reading_usd="0.002", egress_usd="0.3")
+    assert cost(run(run(None, quoted("Bulk"), 0), rest, 49)) == "1.76"
+    assert cost(run(run(None, rest, 0), quoted("Bulk"), 1)) == "1.76"
+
+
 def test_nothing_to_thaw() -> None:
     done = report.finished(run(None, quoted(None), 0), {"restored": RESTORED["restored"]}, NOW)
     assert (done["cost_usd"], done["restore_seconds"], done["quotes"]) == ("1.01", None, [])
     assert "Thawed:    nothing" in report.text(done)
+    assert "Proven:    no\n" in report.text(done)
 
 
 def test_only_the_same_wish_is_taken_up() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils.proof import Difference, Proof
-from ansible_collections.permafrost.backup.plugins.modules import duplicity_prove
+from ansible_collections.permafrost.backup.plugins.modules import duplicity_prove, glacier_restore_info
 from unit.modules.restores import REPLIES, hidden, restore
 from unit.modules.world import VOLUME, World
 
@@ -154,5 +154,8 @@ def test_what_is_staged_may_be_frozen_again(world: World) -> None:
     world.change("difftar", storage_class="DEEP_ARCHIVE")
     del world.replies["restore"]
     assert restore(world, fetch="streamed")["error"]["cause"] == "volumes_frozen"
+    for fetch, state in (("auto", "staged"), ("staged", "staged"), ("streamed", "frozen")):
+        made = world.run(glacier_restore_info, {"job": world.job(), "fetch": fetch})
+        assert list(made["plan"]["states"]) == [state], fetch
     result = restore(world)
     assert (result["changed"], result["fetch"]["fetched"]) == (True, 0)
