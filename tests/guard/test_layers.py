@@ -21,7 +21,12 @@ IMPURE = {
     "docker", "boto3", "botocore", "requests", "ansible", "os", "io", "pathlib", "shutil", "subprocess", "socket",
     "tempfile", "fcntl", "signal", "threading", "concurrent", "time", "random", "logging", "sys", "glob", "urllib",
 }  # fmt: skip
-LIBRARIES = {"docker": {"container"}, "boto3": {"s3"}, "botocore": {"s3"}, "ansible": {"jobs", "module", "status"}}
+LIBRARIES = {
+    "docker": {"container"},
+    "boto3": {"s3"},
+    "botocore": {"s3"},
+    "ansible": {"drills", "jobs", "module", "status"},
+}
 
 
 def names(paths: list[Path]) -> list[str]:
