@@ -32,11 +32,12 @@ _UNKNOWN = "nobody has said where: set runbook_secrets_at and print again"
 
 def runbook(job: Job, host: str, secrets_at: str) -> Facts:
     """All that is printed. It has no date, so that a second run finds what it would write."""
+    sections = [_ansible(job, host), _tools(job.image), _who(job), _look(job), _choose(job), _thaw(job), _restore(job)]
     return {
         "title": f"Restore {job.name} of {host}",
         "intro": _INTRO,
         "facts": [{"name": name, "value": value} for name, value in _facts(job, host, secrets_at).items() if value],
-        "sections": [_ansible(job, host), _tools(), _who(job), _look(job), _choose(job), _thaw(job), _restore(job)],
+        "sections": sections,
     }
 
 
@@ -90,13 +91,22 @@ def _ansible(job: Job, host: str) -> Facts:
 # --- when it is gone -------------------------------------------------------------------------------------------------
 
 
-def _tools() -> Facts:
+def _tools(image: str) -> Facts:
     """What has to be there."""
     text = [
         "Any Linux machine with bash, aws (the AWS CLI, 1.29 or 2.13 at least), duplicity with boto3, and gpg. Work as "
-        "root in an empty directory with room for what is restored. All commands go into one shell, in this order."
+        "root in an empty directory with room for what is restored. All commands go into one shell, in this order.",
+        "Where duplicity cannot be installed and an engine has the image, the second block stands in for duplicity and "
+        "gpg; then the directory must be below your home.",
     ]
-    return _section("2. Without Ansible: the tools", text, _words("pip", "install", "awscli", "duplicity", "boto3"))
+    in_image = (
+        'in_image() {\n  docker run --rm --network host --user 0 --volume "$HOME:$HOME" --workdir "$PWD" \\\n'
+        "    --env HOME --env PASSPHRASE --env AWS_ACCESS_KEY_ID --env AWS_SECRET_ACCESS_KEY \\\n"
+        f'    --entrypoint "$1" {_words(image)} "${{@:2}}"\n}}\n'
+        'duplicity() { in_image duplicity "$@"; }\ngpg() { in_image gpg "$@"; }'
+    )
+    install = _words("pip", "install", "awscli", "duplicity", "boto3")
+    return _section("2. Without Ansible: the tools", text, install, in_image)
 
 
 def _who(job: Job) -> Facts:
@@ -120,7 +130,7 @@ def _who(job: Job) -> Facts:
             "secret-keys.asc holds the secret key of one of the keys that the backup is encrypted for"
             + (", and the public key of the one that signs it." if job.encryption.sign_key else ".")
         )
-        commands.append('gpg --batch --pinentry-mode loopback --passphrase "$PASSPHRASE" --import secret-keys.asc')
+        commands.append("gpg --batch --import secret-keys.asc")
     return _section("3. Who you are", text, *commands)
 
 

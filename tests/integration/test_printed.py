@@ -17,12 +17,6 @@ from lab import aws_cli, keys, kills, play, trees
 from lab.s3.client_api import S3Lab
 
 PASSPHRASE = 'it\'s "the" $passphrase'
-# A machine that nobody prepared: duplicity and gpg of the image, in the directory in which one works.
-TOOL = """\
-#!/bin/sh
-exec docker run --rm --network host --volume "$HOME:$HOME" --workdir "$PWD" --env HOME --env PASSPHRASE \\
-  --env AWS_ACCESS_KEY_ID --env AWS_SECRET_ACCESS_KEY --user 0 --entrypoint {name} {image} "$@"
-"""
 
 
 def blocks(markdown: str) -> dict[str, list[str]]:
@@ -32,15 +26,10 @@ def blocks(markdown: str) -> dict[str, list[str]]:
     return {number: re.findall(r"(?ms)^```bash\n(.*?)\n```$", body) for number, body in found}
 
 
-def type_in(script: str, answers: list[str], home: Path, image: str) -> subprocess.Popen[str]:
+def type_in(script: str, answers: list[str], home: Path) -> subprocess.Popen[str]:
     """A shell in which somebody types the commands, and answers what they ask."""
-    tools = home / "tools"
-    tools.mkdir(parents=True)
-    for name in ("duplicity", "gpg"):
-        (tools / name).write_text(TOOL.format(name=name, image=image))
-        (tools / name).chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    path = f"{tools}:{aws_cli.AWS.parent}:{environment['PATH']}"
+    path = f"{aws_cli.AWS.parent}:{environment['PATH']}"
     (home / "script").write_text(f"set -eu\n{script}\n")
     (home / "answers").write_text("".join(f"{answer}\n" for answer in answers))
     with (home / "answers").open() as given, (home / "said").open("w") as said:
@@ -97,27 +86,26 @@ def paper(playbook: RunPlaybook, job: Job, place: Path) -> dict[str, list[str]]:
     return typed
 
 
-def test_the_commands_on_paper(
-    playbook: RunPlaybook, backed: tuple[Job, str], s3: S3Lab, image: str, tmp_path: Path
-) -> None:
+def test_the_commands_on_paper(playbook: RunPlaybook, backed: tuple[Job, str], s3: S3Lab, tmp_path: Path) -> None:
     aws_cli.ensure()
     job, key = backed
     typed = paper(playbook, job, tmp_path / "paper")
     home = tmp_path / "home"
     home.mkdir()
-    commands = [command for number in "34567" for command in typed[number]]
+    # On a machine with an engine and the image.
+    commands = [typed["2"][1], *(command for number in "34567" for command in typed[number])]
     if key:  # of this one a directory alone
         (home / "secret-keys.asc").write_text(key)
         commands = [one.replace("RESTORE_PATH=", "RESTORE_PATH=etc") if one.endswith("=") else one for one in commands]
     mark = s3.mark()
     answers = [job["credentials"]["access_key"], job["credentials"]["secret_key"], PASSPHRASE]
-    shell = type_in("\n".join(commands), answers, home, image)
+    shell = type_in("\n".join(commands), answers, home)
     try:
-        kills.until(lambda: shell.poll() is not None or "HeadObject" in operations(s3, mark), "the wait", 120)
+        kills.until(lambda: shell.poll() is not None or asked(s3, mark, "HeadObject"), "the wait", 120)
         assert shell.poll() is None, (home / "said").read_text()
         wanted = (home / "volumes.txt").read_text().split()
         volumes = [one["key"] for one in s3.state(job["target"].split("/")[2]) if ".difftar" in one["key"]]
-        assert operations(s3, mark).count("RestoreObject") == len(wanted) == (2 if key else len(volumes))
+        assert len(asked(s3, mark, "RestoreObject")) == len(wanted) == (2 if key else len(volumes))
         s3.advance(hours=48)
         assert shell.wait(120) == 0, (home / "said").read_text()
     finally:
@@ -126,6 +114,6 @@ def test_the_commands_on_paper(
     kills.same(trees.below(expected, "etc") if key else expected, home / "restored")
 
 
-def operations(s3: S3Lab, since: int) -> list[str]:
-    """What S3 was asked for."""
-    return [one["operation"] for one in s3.requests(since)]
+def asked(s3: S3Lab, since: int, operation: str) -> list[str]:
+    """The volumes that S3 was asked something of."""
+    return [one["key"] for one in s3.requests(since) if one["operation"] == operation and ".difftar" in one["key"]]

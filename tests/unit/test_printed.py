@@ -47,7 +47,7 @@ def test_no_secret_is_printed_and_keys_have_names() -> None:
 def test_commands_follow_the_job() -> None:
     plain = commands(encryption={"mode": "none"}, storage_class="STANDARD")
     assert "--no-encryption" in plain
-    assert "PASSPHRASE" not in plain
+    assert "read -rsp 'Passphrase" not in plain
     assert "AWS_ENDPOINT_URL" not in plain
     found = commands(
         encryption={"mode": "gpg", "encrypt_keys": [KEY]},
