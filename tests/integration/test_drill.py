@@ -129,9 +129,10 @@ def test_from_cold_and_killed(fleet: Fleet) -> None:
     assert wanted
     fleet.s3.advance(hours=48)
     fleet.killed()
-    done = fleet.drill(**fleet.cold(1))
+    done = fleet.drill("-vvv", **fleet.cold(1))
     assert done.code == 0, done.output
     assert fleet.asked(mark) == wanted
+    assert "This continues the restore as of" in done.output
 
     record = fleet.record(fleet.frozen)
     assert (record["outcome"], record["cause"], record["seed"]) == ("proven", None, "a")
@@ -139,7 +140,9 @@ def test_from_cold_and_killed(fleet: Fleet) -> None:
     assert float(record["cost_usd"]) > 0
     assert record["proven"] == record["finished"]
     assert f'permafrost_exit_code{{job="{fleet.frozen}",verb="drill"}} 0' in fleet.metrics(fleet.frozen)
-    assert PASSPHRASE not in fleet.metrics(fleet.frozen) + json.dumps(record) + done.output
+    told = fleet.metrics(fleet.frozen) + json.dumps(record) + done.output
+    assert PASSPHRASE not in told
+    assert fleet.s3.secret_key not in told
     assert list((fleet.drills / "web01").iterdir()) == []
     with contextlib.closing(docker.from_env()) as engine:
         label = f"permafrost.backup.job=drill-web01-{fleet.frozen}"
