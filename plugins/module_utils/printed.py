@@ -113,7 +113,7 @@ def _who(job: Job) -> Facts:
     """Credentials and passphrase, asked for so that they get into no history."""
     lines = [
         "read -rp 'AWS access key id: ' AWS_ACCESS_KEY_ID",
-        "read -rsp 'AWS secret access key: ' AWS_SECRET_ACCESS_KEY",
+        "IFS= read -rsp 'AWS secret access key: ' AWS_SECRET_ACCESS_KEY",
         "export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY",
     ]
     if job.region:
@@ -124,7 +124,7 @@ def _who(job: Job) -> Facts:
     commands = ["\n".join(lines)]
     if job.encrypted:
         what = "the backup" if job.encryption.mode == "symmetric" else "the secret key"
-        commands.append(f"read -rsp 'Passphrase of {what}: ' PASSPHRASE\nexport PASSPHRASE")
+        commands.append(f"IFS= read -rsp 'Passphrase of {what}: ' PASSPHRASE\nexport PASSPHRASE")
     if job.encryption.mode == "gpg":
         text.append(
             "secret-keys.asc holds the secret key of one of the keys that the backup is encrypted for"
