@@ -23,6 +23,7 @@ _MODES = {
     "gpg": "GnuPG, for the keys below",
 }
 _DAYS = 7
+_WIDTH = 76
 _INTRO = (
     "For the day when nothing else is left. It holds no secret. Print it again when the job changes, and keep it apart "
     "from the machines that it is about."
@@ -68,7 +69,18 @@ def _section(title: str, text: list[str], *commands: str) -> Facts:
 
 
 def _words(*words: str) -> str:
-    return " ".join(shlex.quote(word) for word in words)
+    """A command line; no line of it is so long that paper would break it somewhere."""
+    groups: list[str] = []
+    for word in words:
+        value = bool(groups) and groups[-1].startswith("-") and " " not in groups[-1] and not word.startswith("-")
+        groups[-1:] = [f"{groups[-1]} {shlex.quote(word)}"] if value else [*groups[-1:], shlex.quote(word)]
+    lines = groups[:1]
+    for group in groups[1:]:
+        if len(lines[-1]) + len(group) > _WIDTH:
+            lines.append(f"  {group}")
+        else:
+            lines[-1] += f" {group}"
+    return " \\\n".join(lines)
 
 
 # --- while there is Ansible ------------------------------------------------------------------------------------------
@@ -135,7 +147,7 @@ def _who(job: Job) -> Facts:
 
 
 def _look(job: Job) -> Facts:
-    columns = "[Key,Size,StorageClass,RestoreStatus.IsRestoreInProgress,RestoreStatus.RestoreExpiryDate]"
+    columns = "[Key,Size,StorageClass,\n    RestoreStatus.IsRestoreInProgress,RestoreStatus.RestoreExpiryDate]"
     listing = _words(
         *("aws", "s3api", "list-objects-v2", "--bucket", job.bucket, "--prefix", job.key_prefix),
         *("--optional-object-attributes", "RestoreStatus", "--query", f"Contents[].{columns}", "--output", "text"),
@@ -160,7 +172,7 @@ def _choose(job: Job) -> Facts:
         "5. Which volumes are needed",
         text,
         "RESTORE_TIME=now\nRESTORE_PATH=",
-        f"{nowhere} | {names} > volumes.txt\nwc -l volumes.txt",
+        f"{nowhere} \\\n  | {names} > volumes.txt\nwc -l volumes.txt",
     )
 
 
@@ -183,16 +195,13 @@ def _thaw(job: Job) -> Facts:
         f"The copies stay for {_DAYS} days and cost as STANDARD does. RestoreAlreadyInProgress means that a volume was "
         "asked for before, InvalidObjectState that it needs no thaw; both are fine.",
     ]
-    ask = [
-        "aws", "s3api", "restore-object", "--bucket", job.bucket,
-        "--restore-request", f"Days={_DAYS},GlacierJobParameters={{Tier=Bulk}}",
-    ]  # fmt: skip
-    look = ["aws", "s3api", "head-object", "--bucket", job.bucket, "--query", "Restore", "--output", "text"]
-    asking = f'while read -r key; do\n  {_words(*ask)} --key "$key"\ndone < volumes.txt'
+    request = f"Days={_DAYS},GlacierJobParameters={{Tier=Bulk}}"
+    ask = _words("aws", "s3api", "restore-object", "--bucket", job.bucket, "--restore-request", request)
+    look = _words("aws", "s3api", "head-object", "--bucket", job.bucket, "--query", "Restore", "--output", "text")
+    asking = f'while read -r key; do\n  {ask} \\\n    --key "$key"\ndone < volumes.txt'
     waiting = (
-        "while read -r key; do\n"
-        f'  while {_words(*look)} --key "$key" | grep -q \'ongoing-request="true"\'; do sleep "${{POLL:-900}}"; done\n'
-        "done < volumes.txt"
+        f'is_thawing() {{\n  {look} \\\n    --key "$1" | grep -q \'ongoing-request="true"\'\n}}\n'
+        'while read -r key; do\n  while is_thawing "$key"; do sleep "${POLL:-900}"; done\ndone < volumes.txt'
     )
     return _section("6. Thaw them, and wait", text, asking, waiting)
 
@@ -223,7 +232,7 @@ def _duplicity(job: Job, dest: str, *more: str) -> str:
     words += [f"--file-prefix-{kind}={value}" for kind, value in named.items() if value]
     words += [*job.extra_args]
     path = '${RESTORE_PATH:+"--path-to-restore=$RESTORE_PATH"}'
-    return f'{_words(*words)} --time "$RESTORE_TIME" {path} \\\n  {_words(job.url)} {dest}'
+    return f'{_words(*words)} \\\n  --time "$RESTORE_TIME" {path} \\\n  {_words(job.url)} {dest}'
 
 
 # --- Markdown --------------------------------------------------------------------------------------------------------
