@@ -66,7 +66,8 @@ class Fleet:
         """A drill whose ansible-playbook is killed while it restores, and with it nothing else."""
         with kills.watched(f"drill-web01-{self.frozen}") as watch:
             run = play.start("permafrost.backup.drill", self.place, inventory=self.hosts, **self.cold(1))
-            kills.until(lambda: watch.running("restore") is not None, "a restore", 120)
+            kills.until(lambda: run.process.poll() is not None or watch.running("restore"), "a restore", 300)
+            assert run.process.poll() is None, run.output
             run.process.kill()
             run.wait()
             assert list(self.drills.rglob("report.json"))

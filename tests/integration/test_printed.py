@@ -101,13 +101,13 @@ def test_the_commands_on_paper(playbook: RunPlaybook, backed: tuple[Job, str], s
     answers = [job["credentials"]["access_key"], job["credentials"]["secret_key"], PASSPHRASE]
     shell = type_in("\n".join(commands), answers, home)
     try:
-        kills.until(lambda: shell.poll() is not None or asked(s3, mark, "HeadObject"), "the wait", 120)
+        kills.until(lambda: shell.poll() is not None or asked(s3, mark, "HeadObject"), "the wait", 300)
         assert shell.poll() is None, (home / "said").read_text()
         wanted = (home / "volumes.txt").read_text().split()
         volumes = [one["key"] for one in s3.state(job["target"].split("/")[2]) if ".difftar" in one["key"]]
         assert len(asked(s3, mark, "RestoreObject")) == len(wanted) == (2 if key else len(volumes))
         s3.advance(hours=48)
-        assert shell.wait(120) == 0, (home / "said").read_text()
+        assert shell.wait(300) == 0, (home / "said").read_text()
     finally:
         shell.kill()
     expected = trees.snapshot(tmp_path / "source")

@@ -122,7 +122,7 @@ def test_systemd_runs_it_until_it_went_well(timer: Callable[..., play.Run], tmp_
     stub = Path(sys.executable).with_name("ansible-playbook")
     shell(f"mkdir -p {stub.parent}; printf '#!/bin/sh\necho x >>/runs; [ $(wc -l </runs) -ge 3 ]\n' > {stub}")
     shell(f"chmod +x {stub}; systemctl daemon-reload; systemctl enable --now {name}.timer")
-    kills.until(lambda: "disabled" in shell(f"systemctl is-enabled {name}.timer"), "the end of the timer", 60)
+    kills.until(lambda: "disabled" in shell(f"systemctl is-enabled {name}.timer"), "the end of the timer", 180)
     assert shell(f"systemctl is-active {name}.timer").strip() == "inactive"
     time.sleep(4)
     assert shell("wc -l </runs").strip() == "3"
