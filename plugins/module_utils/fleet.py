@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 _TEXT = 600
 
 _PROMISES = ("target", "full_if_older_than", "on_unreadable", "scheduler", "state")
-_RUN = ("started", "finished", "exit_code", "cause", "unreadable_count")
+_RUN = ("started", "finished", "exit_code", "cause", "unreadable_count", "proven")
 
 Facts = dict[str, Any]
 
@@ -116,7 +116,7 @@ def _empty(host: str, job: str | None, target: str | None) -> Facts:
     unknown = (
         "last_success", "last_success_age_seconds", "max_age_seconds", "last_full", "last_full_age_seconds",
         "full_if_older_than", "full_max_age_seconds", "chain_count", "newest_chain_sets", "unreadable_count",
-        "missing_count", "last_drill", "drill_cause",
+        "missing_count", "last_drill", "drill_cause", "last_proven",
     )  # fmt: skip
     lists: Facts = {"size_bytes": {}, "interrupted": [], "stored": [], "durations": [], "problems": []}
     return {"host": host, "job": job, "target": target, "looked": False, **dict.fromkeys(unknown), **lists}
@@ -194,6 +194,7 @@ def _facts(found: Facts, now: datetime) -> Facts:
         "interrupted": found["interrupted"],
         "last_drill": drill["finished"] if drill else None,
         "drill_cause": drill["cause"] if drill else None,
+        "last_proven": drill["proven"] if drill else None,
         "stored": _thinned(_running_sum(chains), _JOB_POINTS),
         "durations": found["durations"],
     }

@@ -152,10 +152,15 @@ def _counted(name: str, count: int | None) -> Facts:
 
 
 def _drill(row: Facts) -> Facts:
-    if row["last_drill"] is None:
+    """The last proven restore. A drill that failed since is what counts."""
+    proven = row["last_proven"]
+    known = [f"proven {_time_text(proven)}"] if proven else []
+    if row["drill_cause"]:
+        failed = row["last_drill"]
+        return _cell("drill", "failed", moment(failed, _EPOCH).timestamp(), _time_text(failed), *known)
+    if proven is None:
         return _cell("drill", "never proven")
-    word = "failed" if row["drill_cause"] else "proven"
-    return _cell("drill", word, moment(row["last_drill"], _EPOCH).timestamp(), _time_text(row["last_drill"]))
+    return _cell("drill", "proven", moment(proven, _EPOCH).timestamp(), _time_text(proven))
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------

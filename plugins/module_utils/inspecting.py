@@ -8,9 +8,13 @@ import fnmatch
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import command, drill, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import ManifestUnreadable, PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BadInput,
+    ManifestUnreadable,
+    PermafrostError,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, missing_volumes
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
@@ -44,6 +48,9 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         chosen = manifest.sets_at(found, at)[-1].end
         result["files_time"] = to_w3(chosen)
         result.update(_files(archive, chosen, params["pattern"], params["limit"]))
+    if params["sample"] is not None:
+        chosen = manifest.sets_at(found, at)[-1].end
+        result.update(files_time=to_w3(chosen), sample=_sample(archive, chosen, params["sample"], params["seed"]))
     if params["changes"]:
         chain = manifest.sets_at(found, moment(params["changes"], now))
         if chain[0].end in refused:
@@ -168,3 +175,21 @@ def _files(archive: Archive, time: datetime, pattern: str, limit: int) -> dict[s
             if len(files) < limit:
                 files.append({"path": name, "mtime": to_w3(found.mtime), "type": found.type})
     return {"files": files, "file_count": count, "matched_count": matched}
+
+
+def _sample(archive: Archive, time: datetime, count: int, seed: str) -> list[str]:
+    """Regular files that a restore can be asked for by their names."""
+    if count < 0:
+        raise BadInput(f"sample is {count}: 0 or more is wanted.")
+    if not count:
+        return []
+    files = (found.path for found in archive.files(time) if found.type == "reg")
+    return drill.sample((name for name in map(_asked_for, files) if name), count, seed)
+
+
+def _asked_for(path: bytes) -> str:
+    """The path as a restore is given it; empty for one that cannot be given."""
+    try:
+        return command.normal_path(path.decode())
+    except (BadInput, UnicodeDecodeError):
+        return ""

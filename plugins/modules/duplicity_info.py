@@ -48,6 +48,16 @@ options:
       - List at most this many files, and this many changes; the counts are exact all the same.
     type: int
     default: 1000
+  sample:
+    description:
+      - Also choose this many regular files of those at O(time), at random but the same for the same O(seed), for a
+        restore that is tried. Reads signatures, which need no thaw. V(0) chooses none and reads none.
+    type: int
+  seed:
+    description:
+      - Any word. Another one makes another sample.
+    type: str
+    default: ""
 seealso:
   - module: permafrost.backup.duplicity_backup
   - module: permafrost.backup.glacier_restore_info
@@ -153,10 +163,18 @@ last_success:
     unreadable_count: 0
     sign_key: null
 last_drill:
-  description: What the last restore drill on this host found; null as long as there was none.
+  description:
+    - What the last restore drill of this job found; null as long as there was none.
+    - C(outcome) is proven, looked (nothing could be read without a thaw) or failed, and C(proven) when a restore was
+      proven last.
   returned: success
   type: dict
-  sample: {started: "2026-11-01T04:00:00Z", finished: "2026-11-01T04:10:00Z", cause: null}
+  sample:
+    started: "2026-11-01T04:00:00Z"
+    finished: "2026-11-01T04:10:00Z"
+    outcome: proven
+    cause: null
+    proven: "2026-11-01T04:10:00Z"
 history:
   description:
     - The last 400 runs of backups, restores and verifies on this host that ended, by modules and timers, oldest first.
@@ -188,9 +206,15 @@ files:
   sample: [{path: etc/nginx.conf, mtime: "2026-10-01T00:00:00Z", type: reg}]
 files_time:
   description: The time of the set that holds these files, in UTC.
-  returned: when O(files=true)
+  returned: when O(files=true), or O(sample) is given
   type: str
   sample: "2026-11-01T02:00:00Z"
+sample:
+  description: Paths of the chosen files, relative to the source.
+  returned: when O(sample) is given
+  type: list
+  elements: str
+  sample: [etc/nginx.conf, var/lib/app/17.dat]
 file_count:
   description: Number of files in the backup at that time.
   returned: when O(files=true)
@@ -245,6 +269,8 @@ SPEC = {
     "changes": {"type": "str"},
     "pattern": {"type": "str", "default": "*"},
     "limit": {"type": "int", "default": 1000},
+    "sample": {"type": "int"},
+    "seed": {"type": "str", "default": ""},
 }
 
 

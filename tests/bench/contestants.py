@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,14 +19,12 @@ import docker
 from ansible_collections.permafrost.backup.plugins.module_utils import command
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from bench.measure import Usage, container_pids, process
-from lab import image, packages
+from lab import aws_cli, image, packages
 from lab.places import COLLECTIONS, LAB
 from lab.s3.client_api import S3Lab
 from unit.stage import job_params
 
 STOCK_IMAGE = "permafrost-lab/duplicity:bench-stock"
-_TOOLS = LAB / "bench" / "tools"
-AWS = _TOOLS / "bin" / "aws"
 MODULES = "ansible_collections.permafrost.backup.plugins.modules"
 
 
@@ -50,9 +47,7 @@ Contestant = Callable[[Stage], Usage]
 def prepare() -> None:
     """Install the rivals (Debian's restic and rclone, PyPI's awscli) and build both images."""
     packages.ensure({"restic": "restic", "rclone": "rclone"})
-    if not AWS.exists():
-        venv.create(_TOOLS, with_pip=True)
-        subprocess.run([_TOOLS / "bin" / "pip", "install", "--quiet", "awscli"], check=True)
+    aws_cli.ensure()
     image.ensure()
     engine = docker.from_env()
     engine.images.build(
@@ -186,7 +181,7 @@ def aws_sync_back(stage: Stage, prefix: str, dest: Path) -> Usage:
 
 
 def _sync(stage: Stage, *words: str) -> Usage:
-    argv = [str(AWS), "s3", "sync", "--only-show-errors", "--endpoint-url", stage.s3.endpoint_url]
+    argv = [str(aws_cli.AWS), "s3", "sync", "--only-show-errors", "--endpoint-url", stage.s3.endpoint_url]
     return process([*argv, *words], environment(stage), stage.s3)
 
 

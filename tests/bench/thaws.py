@@ -17,6 +17,7 @@ from typing import Any
 from bench import contestants
 from bench.contestants import Stage
 from bench.measure import Usage, process
+from lab import aws_cli
 from lab.places import COLLECTIONS, LAB
 from lab.s3 import rush
 from lab.s3.client_api import S3Lab
@@ -163,7 +164,7 @@ def _aws(stage: Stage, prefix: str, count: int) -> Usage:
     words = ["s3api", "--endpoint-url", stage.s3.endpoint_url, "restore-object", "--bucket", stage.bucket]
     words += ["--restore-request", "Days=3,GlacierJobParameters={Tier=Bulk}", "--key"]
     loop = f'for number in $(seq -f %06.0f 0 {count - 1}); do "$@" "{prefix}$number" || exit 1; done'
-    return process(["sh", "-c", loop, "sh", str(contestants.AWS), *words], contestants.environment(stage), stage.s3)
+    return process(["sh", "-c", loop, "sh", str(aws_cli.AWS), *words], contestants.environment(stage), stage.s3)
 
 
 _CONTESTANTS = {OURS: _ours, LOOP: _loop, RCLONE: _rclone, AWS: _aws}

@@ -20,9 +20,10 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "anomaly", "batch", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
-    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs",
-    "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof", "report",
-    "reporting", "retention", "retrieval", "schema", "selection", "signing", "spreading", "times",
+    "differences", "drill", "encryption", "errors", "estimate", "extra_args", "figures", "fleet", "fleet_page",
+    "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices",
+    "printed", "proof", "report", "reporting", "retention", "retrieval", "schema", "selection", "signing",
+    "spreading", "times",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ LIBRARIES = {
     "docker": {"container"},
     "boto3": {"s3"},
     "botocore": {"repeating", "s3"},
-    "ansible": {"jobs", "module", "status"},
+    "ansible": {"drills", "jobs", "module", "status"},
 }
 
 

@@ -44,6 +44,17 @@ def test_no_directory_hides_a_playbook() -> None:
     assert [path.name for path in place.iterdir() if path.is_dir() and (place / f"{path.name}.yml").exists()] == []
 
 
+def test_rulebooks_are_shipped_and_run_playbooks_that_are_there() -> None:
+    books = [name for name in tracked() if name.startswith("extensions/eda/rulebooks/")]
+    ignored = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["build_ignore"]
+    assert books
+    assert "extensions" not in ignored
+    for name in books:
+        for rule in yaml.safe_load((CHECKOUT / name).read_text())[0]["rules"]:
+            playbook = rule["action"]["run_playbook"]["name"].removeprefix("permafrost.backup.")
+            assert (CHECKOUT / "playbooks" / f"{playbook}.yml").exists()
+
+
 def test_runtime_yml() -> None:
     runtime = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text())
     assert runtime["requires_ansible"].startswith(">=2.")

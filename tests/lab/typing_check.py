@@ -11,9 +11,10 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "anomaly", "batch", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
-    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs",
-    "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof", "report",
-    "reporting", "retention", "retrieval", "schema", "selection", "signing", "spreading", "times",
+    "differences", "drill", "encryption", "errors", "estimate", "extra_args", "figures", "fleet", "fleet_page",
+    "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices",
+    "printed", "proof", "report", "reporting", "retention", "retrieval", "schema", "selection", "signing",
+    "spreading", "times",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

@@ -64,6 +64,7 @@ def record(days: float, cause: str | None = None, unreadable: int = 0) -> dict[s
         "exit_code": 0,
         "cause": cause,
         "unreadable_count": unreadable,
+        "proven": None if cause else ago(days=days),
     }
 
 

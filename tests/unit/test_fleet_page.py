@@ -69,6 +69,17 @@ def test_marks() -> None:
     assert found["drill"]["text"] == "failed"
 
 
+def test_the_last_proven_restore() -> None:
+    proven = record(3)
+    assert cells({"last_drill": proven})["drill"]["text"] == "proven"
+    # A drill that could read nothing proves nothing, and what was proven before stays so.
+    looked = {**record(1), "proven": proven["proven"]}
+    assert cells({"last_drill": looked})["drill"]["notes"] == ("2026-11-22 12:00",)
+    assert cells({"last_drill": {**looked, "proven": None}})["drill"]["text"] == "never proven"
+    failed = cells({"last_drill": {**record(1, "damaged_volume"), "proven": proven["proven"]}})["drill"]
+    assert failed["notes"] == ("2026-11-24 12:00", "proven 2026-11-22 12:00")
+
+
 def test_what_was_not_looked_at_is_empty_and_sorts_last() -> None:
     (row,) = page({"item": "a", "unreachable": True, "msg": "gone"})["rows"]
     assert {(cell["text"], cell["sort"]) for cell in row["cells"]} == {("", "")}

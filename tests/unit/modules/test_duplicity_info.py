@@ -74,6 +74,23 @@ def test_files(world: World) -> None:
     assert result["files_time"].endswith("Z")
 
 
+def test_a_sample(world: World) -> None:
+    result = look(world, sample=4, seed="a")
+    assert len(set(result["sample"])) == 4
+    assert look(world, sample=4, seed="a")["sample"] == result["sample"] != look(world, sample=4, seed="b")["sample"]
+    every = look(world, sample=999)["sample"]
+    assert set(result["sample"]) < set(every)
+    files = {one["path"]: one["type"] for one in look(world, files=True)["files"]}
+    assert {files[path] for path in every} == {"reg"}
+    # A name that is not UTF-8 cannot be asked for.
+    assert len(every) < sum(kind == "reg" for kind in files.values())
+    before = len(world.verbs())
+    nothing = look(world, sample=0)
+    assert (nothing["sample"], nothing["files_time"]) == ([], result["files_time"])
+    assert "list" not in world.verbs()[before:]
+    assert look(world, sample=-1)["error"]["cause"] == "bad_input"
+
+
 def test_an_awkward_name_is_found(world: World) -> None:
     result = look(world, files=True, pattern="awkward/new\nline")
     assert [one["path"] for one in result["files"]] == ["awkward/new\nline"]

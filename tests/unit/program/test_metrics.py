@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ansible_collections.permafrost.backup.plugins.module_utils import figures
 from permafrost import measuring, metrics
 from permafrost.outcome import Outcome
 
@@ -44,7 +45,7 @@ def parsed(text: str) -> dict[tuple[str, str], float]:
 
 
 def test_a_good_run() -> None:
-    found = parsed(metrics.text("web01-data", metrics.updated({}, "backup", metrics.figures(GOOD, KNOWN))))
+    found = parsed(figures.text("web01-data", metrics.updated({}, "backup", metrics.figures(GOOD, KNOWN))))
     ended = GOOD.finished.timestamp()
     assert found == {
         **{(name, "backup"): value for name, value in KNOWN.items()},
@@ -57,7 +58,7 @@ def test_a_good_run() -> None:
 
 def test_a_bad_run_keeps_what_it_does_not_know() -> None:
     state = metrics.updated({}, "backup", metrics.figures(GOOD, KNOWN, BEGUN))
-    found = parsed(metrics.text("a", metrics.updated(state, "backup", metrics.figures(BAD, {}))))
+    found = parsed(figures.text("a", metrics.updated(state, "backup", metrics.figures(BAD, {}))))
     assert found["exit_code", "backup"] == 31
     assert found["last_run_timestamp_seconds", "backup"] == BAD.finished.timestamp()
     assert found["last_success_timestamp_seconds", "backup"] == GOOD.finished.timestamp()
@@ -68,7 +69,7 @@ def test_a_bad_run_keeps_what_it_does_not_know() -> None:
 def test_verbs_do_not_mix() -> None:
     state = metrics.updated({}, "backup", metrics.figures(BAD, KNOWN))
     state = metrics.updated(state, "verify", metrics.figures(replace(GOOD, verb="verify"), {}))
-    found = parsed(metrics.text("a", state))
+    found = parsed(figures.text("a", state))
     assert (found["exit_code", "backup"], found["exit_code", "verify"]) == (31, 0)
     assert ("last_success_timestamp_seconds", "backup") not in found
     assert ("volumes", "verify") not in found
@@ -81,7 +82,7 @@ def test_figures_of_what_duplicity_prints() -> None:
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "ünï"])
 def test_a_label_holds_any_name(name: str) -> None:
-    text = metrics.text(name, {"backup": {"exit_code": 0.0}})
+    text = figures.text(name, {"backup": {"exit_code": 0.0}})
     (family,) = text_string_to_metric_families(text)
     assert family.samples[0].labels["job"] == name
 
@@ -90,7 +91,7 @@ def test_a_label_holds_any_name(name: str) -> None:
     "state", [None, [], {"backup": 1}, {"backup": {"exit_code": "x"}}, {"backup": {"surprise": 1, "volumes": None}}]
 )
 def test_a_state_that_is_none_does_not_matter(state: object) -> None:
-    assert metrics.text("a", metrics.checked(state)) == ""
+    assert figures.text("a", metrics.checked(state)) == ""
 
 
 def test_the_file_is_for_all_and_the_state_is_kept(tmp_path: Path) -> None:

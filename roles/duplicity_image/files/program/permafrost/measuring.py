@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+from ansible_collections.permafrost.backup.plugins.module_utils import figures
 from permafrost import metrics
 from permafrost.outcome import Outcome
 
@@ -24,7 +25,7 @@ def write(directory: str, figures_file: str | None, outcome: Outcome, found: met
         fcntl.flock(lock, fcntl.LOCK_EX)
         state = metrics.updated(_state(kept), outcome.verb, found)
         _replace(kept, json.dumps(state, indent=1, sort_keys=True), 0o600)
-        _replace(shown, metrics.text(outcome.job, state), 0o644)
+        _replace(shown, figures.text(outcome.job, state), 0o644)
 
 
 def _state(path: Path) -> metrics.State:

@@ -1,4 +1,4 @@
-"""A job's figures in the text format of Prometheus, for the textfile collector of node_exporter. Pure.
+"""A job's figures, as runs tell them. Pure; the shared figures.py has their meanings and the text format.
 
 A job has one file, with the figures of all its verbs. Between runs they are kept as ``State``, figures by verb.
 """
@@ -10,20 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ansible_collections.permafrost.backup.plugins.module_utils import log
+from ansible_collections.permafrost.backup.plugins.module_utils.figures import FIGURES
 from permafrost.outcome import Outcome
-
-# Figure, and what Prometheus is told of it. All are gauges.
-FIGURES = {
-    "last_run_timestamp_seconds": "When the last run of the verb ended.",
-    "last_success_timestamp_seconds": "When the last run of the verb that went well ended.",
-    "last_full_timestamp_seconds": "The time of the last full backup that is complete.",
-    "duration_seconds": "How long the last run of the verb took.",
-    "exit_code": "The exit code of the last run of the verb, 0 when it went well.",
-    "read_bytes": "The size of the source at the last backup.",
-    "stored_bytes": "What the last backup stored.",
-    "volumes": "How many volumes the last backup stored.",
-    "next_run_timestamp_seconds": "When the verb runs next.",
-}
 
 Figures = dict[str, float]
 State = dict[str, Figures]
@@ -70,25 +58,5 @@ def checked(state: object) -> State:
     }
 
 
-def text(job: str, state: Mapping[str, Mapping[str, float]]) -> str:
-    """The file."""
-    lines = []
-    for figure, meaning in FIGURES.items():
-        rows = [(verb, found[figure]) for verb, found in sorted(state.items()) if figure in found]
-        if rows:
-            name = f"permafrost_{figure}"
-            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
-            lines += [f'{name}{{job="{_label(job)}",verb="{_label(verb)}"}} {_number(value)}' for verb, value in rows]
-    return "".join(f"{line}\n" for line in lines)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _label(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
