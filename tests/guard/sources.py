@@ -19,10 +19,10 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
-    "anomaly", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences",
-    "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs", "integrity", "job",
-    "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof", "report", "reporting", "retention",
-    "retrieval", "schema", "selection", "spreading", "times",
+    "anomaly", "calendars", "checks", "command", "comparison", "compose", "costs", "credentials", "diagnosis",
+    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "forecast", "glacier",
+    "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof",
+    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 
@@ -77,11 +77,11 @@ def constant(path: Path, name: str) -> Any:
 
 
 def documented(module: Path) -> dict[str, Any]:
-    """The options that a module documents, its fragments included."""
+    """The options that a module documents, with those of its fragments; of both, the module's own words count."""
     documentation = constant(module, "DOCUMENTATION")
-    options = dict(documentation.get("options", {}))
+    own, options = documentation.get("options", {}), {}
     for name in documentation.get("extends_documentation_fragment", []):
         file, _dot, part = name.removeprefix("permafrost.backup.").partition(".")
         fragment = constant(FRAGMENTS / f"{file}.py", part.upper() or "DOCUMENTATION")
         options.update(fragment.get("options", {}))
-    return options
+    return {name: {**options.get(name, {}), **own.get(name, {})} for name in {**own, **options}}
