@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from fractions import Fraction
 from typing import Any
 
@@ -18,12 +17,9 @@ from ansible_collections.permafrost.backup.plugins.module_utils.forecast import 
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import MINIMUM_DAYS, STORAGE_CLASSES, S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.job import CHUNK_MARGIN_MB, Job
 from ansible_collections.permafrost.backup.plugins.module_utils.offers import Terms
-from ansible_collections.permafrost.backup.plugins.module_utils.policy import fitting_fulls
+from ansible_collections.permafrost.backup.plugins.module_utils.policy import fitting_fulls, whole_days
 from ansible_collections.permafrost.backup.plugins.module_utils.prices import Line, Prices, plain
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
-from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
-
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -99,10 +95,7 @@ def _given(params: dict[str, Any], job: Job | None, name: str) -> Any:
 
 
 def _rhythm(params: dict[str, Any], job: Job | None) -> Rhythm:
-    full, every = (
-        max(1, math.ceil(interval(text) / _DAY))
-        for text in (_given(params, job, "full_if_older_than"), params["backup_every"])
-    )
+    full, every = (whole_days(text) for text in (_given(params, job, "full_if_older_than"), params["backup_every"]))
     keep = params["keep_fulls"]
     if keep is None and job and job.retention:
         keep = job.retention.keep_fulls

@@ -39,6 +39,8 @@ _MANIFEST_LINE, _MANIFEST_VOLUME = 16, 1024
 _NAME_BYTES = 64
 # duplicity ends a volume so far before volume_size at the most, or after it.
 _VOLUME_MARGIN = 128 * KB
+# The end of a tar, which is written in whole blocks.
+_SET_END = 16 * KB
 
 
 @dataclass
@@ -154,11 +156,12 @@ def set_of(source: Source, layout: Layout) -> Stored:
     """The set that a backup of all of the source makes."""
     volume, chunk = layout.volume_size * MB, layout.chunk_size * MB
     size, signatures = source.plain() if layout.ratio is None else source.packed(layout.ratio)
-    whole, rest = divmod(size + _VOLUME_MARGIN, volume - _VOLUME_MARGIN)
+    size += _SET_END
+    whole, rest = divmod(size, volume - _VOLUME_MARGIN)
     volumes = Objects(
         "",
         count=whole + 1,
-        size_bytes=size + _VOLUME_MARGIN,
+        size_bytes=size,
         parts=whole * costs.parts(volume + _VOLUME_MARGIN, chunk) + costs.parts(rest, chunk),
         padding_bytes=costs.padding(rest),
     )

@@ -51,7 +51,7 @@ class Policy:
 
     def unfit(self, storage_class: str, full_if_older_than: str) -> list[str]:
         """Why sets come to their end by these rules before the class's minimum is over, and what would fit."""
-        least, full_days = MINIMUM_DAYS[storage_class], max(1, math.ceil(interval(full_if_older_than) / _DAY))
+        least, full_days = MINIMUM_DAYS[storage_class], whole_days(full_if_older_than)
         fits = fitting_fulls(least, full_days)
         told = []
         for name, count in (("keep_fulls", self.keep_fulls), ("keep_incrementals_of", self.keep_incrementals_of)):
@@ -65,6 +65,11 @@ class Policy:
                 f"older_than is {self.older_than}: {storage_class} is paid for {least} days; {least}D would fit"
             )
         return told
+
+
+def whole_days(text: str) -> int:
+    """The days of an interval, at least one."""
+    return max(1, math.ceil(interval(text) / _DAY))
 
 
 def fitting_fulls(minimum_days: int, full_days: int) -> int:

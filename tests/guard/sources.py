@@ -20,8 +20,8 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "anomaly", "calendars", "checks", "command", "comparison", "compose", "costs", "credentials", "diagnosis",
-    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "forecast", "glacier",
-    "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof",
+    "differences", "economy", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "forecast",
+    "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof",
     "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 

@@ -11,8 +11,8 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "anomaly", "calendars", "checks", "command", "comparison", "compose", "costs", "credentials", "diagnosis",
-    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "forecast", "glacier",
-    "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof",
+    "differences", "economy", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "forecast",
+    "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof",
     "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 

@@ -72,7 +72,7 @@ def test_a_raw_copy_of_the_guides_files() -> None:
 
 def test_the_guides_files_as_volumes_of_a_job() -> None:
     """8 objects, says the guide: 9, since names and headers count; and signatures and a manifest in STANDARD."""
-    packed = FILES * (1024 * Fraction(8, 10) * Fraction(1025, 1024) + 64 + 64) + 128 * KB
+    packed = FILES * (1024 * Fraction(8, 10) * Fraction(1025, 1024) + 64 + 64) + 16 * KB
     volumes = math.ceil(packed / (GB - 128 * KB))
     assert volumes == 9
     signatures = FILES * (12 + 2 * 12 + 64 + 64)
@@ -114,7 +114,7 @@ def test_change_and_early_deletion() -> None:
     assert near(copied.month_usd, Fraction(prices.total(copied.storage)) + (writes + early) * 30 / 28)
 
     seven = job("DEEP_ARCHIVE", Layout(1024, 1088, Fraction(8, 10)), "0.01", Rhythm(28, 1, 7))
-    changed = each * (1024 * Fraction(8, 10) * Fraction(1025, 1024) + 64 + 64) + 128 * KB
+    changed = each * (1024 * Fraction(8, 10) * Fraction(1025, 1024) + 64 + 64) + 16 * KB
     days = sum(range(1, 12))
     assert near(
         prices.total(seven.early),
