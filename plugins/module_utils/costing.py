@@ -138,10 +138,7 @@ def _there(objects: Iterable[S3Object], table: Prices) -> dict[str, Any]:
     month = [line for one in by_class for line in costs.stored(one, table, prices.MONTH_DAYS)]
     early = list(costs.early(found, table, now))
     return {
-        "objects": [
-            {"storage_class": one.storage_class, "object_count": one.count, "size_bytes": one.size_bytes}
-            for one in by_class
-        ],
+        "objects": [one.to_result() for one in by_class],
         "month_usd": plain(prices.total(month)),
         "early_delete_usd": plain(prices.total(early)),
         "lines": [line.to_result() for line in (*month, *early)],

@@ -8,9 +8,10 @@ Pure. Objects of one class are summed up, so that ten millions of them cost no m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import glacier, prices
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
@@ -50,6 +51,20 @@ class Objects:
     def amount(self) -> Amount:
         """What a restore reads of it."""
         return Amount(self.storage_class, self.count, self.size_bytes)
+
+    def to_result(self) -> dict[str, Any]:
+        """What lies there; how it was uploaded is not part of it."""
+        return {
+            "storage_class": self.storage_class,
+            "object_count": self.count,
+            "size_bytes": self.size_bytes,
+            "padding_bytes": self.padding_bytes,
+        }
+
+    @classmethod
+    def of_result(cls, data: Mapping[str, Any]) -> Objects:
+        """The inverse."""
+        return cls(data["storage_class"], data["object_count"], data["size_bytes"], 0, data["padding_bytes"])
 
 
 def padding(size_bytes: int) -> int:

@@ -30,7 +30,7 @@ _CHANGE_RATE = Fraction(1, 100)
 
 def advice(job: Job, statistics: Mapping[str, int], table: Prices | None) -> list[str]:
     """What makes no sense for a source of so many files and bytes; volumes and class are judged by prices only."""
-    found = [f"job.retention: {text}." for text in _retention(job)]
+    found = unfit_retention(job)
     size = statistics.get("source_bytes", 0)
     found += _chunk(job, size)
     files = statistics.get("source_files", 0)
@@ -40,8 +40,10 @@ def advice(job: Job, statistics: Mapping[str, int], table: Prices | None) -> lis
     return found
 
 
-def _retention(job: Job) -> list[str]:
-    return job.retention.unfit(job.storage_class, job.full_if_older_than) if job.retention else []
+def unfit_retention(job: Job) -> list[str]:
+    """What of it comes before the minimum of the storage class."""
+    told = job.retention.unfit(job.storage_class, job.full_if_older_than) if job.retention else []
+    return [f"job.retention: {text}." for text in told]
 
 
 def _chunk(job: Job, size: int) -> Iterator[str]:

@@ -180,7 +180,7 @@ stored:
   returned: success; null without O(from_bucket)
   type: dict
   sample:
-    objects: [{storage_class: DEEP_ARCHIVE, object_count: 12, size_bytes: 12884901888}]
+    objects: [{storage_class: DEEP_ARCHIVE, object_count: 12, size_bytes: 12884901888, padding_bytes: 0}]
     month_usd: "0.011880206"
     early_delete_usd: "0.07128"
 rhythm:
