@@ -29,6 +29,8 @@ _YEAR_DAYS = 365
 _RAW_CHUNK, _MOST_PARTS = 8 * MB, 10_000
 # duplicity's tar: a header for each entry and for each further block of a file, and contents in whole records.
 _RECORD, _BLOCK = 512, 64 * KB
+# What a header has room for of a name, and the most that duplicity puts around one (multivol_snapshot/NAME/12345678).
+_SHORT_NAME, _NAME_PREFIX = 100, 28
 # What of a header is left by compression, beside the name; and how much of what does not compress is added to it.
 _PACKED_HEADER, _EXPANSION = 64, Fraction(1, 1024)
 # A signature: its head, and so much for each block of a file, whose size is about the root of the file's.
@@ -39,15 +41,16 @@ _MANIFEST_LINE, _MANIFEST_VOLUME = 16, 1024
 _NAME_BYTES = 64
 # duplicity ends a volume so far before volume_size at the most, or after it.
 _VOLUME_MARGIN = 128 * KB
-# The end of a tar, which is written in whole blocks.
-_SET_END = 16 * KB
+# The end of a tar, which is written in whole blocks of 10 KB, and what gzip or gpg put around it.
+_TAR_END = 16 * KB
 
 
 @dataclass
 class Source:
     """What is to be kept, counted: files of so many bytes, and all entries with their names.
 
-    ``headers`` and ``padding_bytes`` are those of duplicity's tar; ``signature_bytes`` those of content alone.
+    ``headers`` and ``padding_bytes`` are those of duplicity's tar, ``header_name_bytes`` the names in its headers;
+    ``signature_bytes`` are those of content alone.
     """
 
     files: int = 0
@@ -55,6 +58,8 @@ class Source:
     entries: int = 0
     name_bytes: int = 0
     headers: int = 0
+    header_name_bytes: int = 0
+    signature_headers: int = 0
     padding_bytes: int = 0
     signature_bytes: int = 0
     signature_padding_bytes: int = 0
@@ -64,10 +69,9 @@ class Source:
     def file(self, size: int, name_bytes: int) -> None:
         """A regular file."""
         signature = _SIGNATURE_HEAD + _SIGNATURE_ENTRY * _signature_blocks(size)
-        self.other(name_bytes)
+        self._entry(name_bytes, max(1, math.ceil(size / _BLOCK)))
         self.files += 1
         self.size_bytes += size
-        self.headers += max(0, math.ceil(size / _BLOCK) - 1)
         self.padding_bytes += _whole(size) - size
         self.signature_bytes += signature
         self.signature_padding_bytes += _whole(signature) - signature
@@ -76,9 +80,18 @@ class Source:
 
     def other(self, name_bytes: int) -> None:
         """A directory or a link, of which a raw copy takes nothing."""
+        self._entry(name_bytes, 1)
+
+    def _entry(self, name_bytes: int, blocks: int) -> None:
+        """Each block has a header; a long name takes records of its own beside each."""
+        records = 1
+        if name_bytes + _NAME_PREFIX > _SHORT_NAME:
+            records += 1 + math.ceil((name_bytes + _NAME_PREFIX) / _RECORD)
         self.entries += 1
         self.name_bytes += name_bytes
-        self.headers += 1
+        self.headers += blocks * records
+        self.header_name_bytes += blocks * name_bytes
+        self.signature_headers += records
 
     def share(self, rate: Fraction) -> Source:
         """What changes of it."""
@@ -86,17 +99,17 @@ class Source:
 
     def packed(self, ratio: Fraction) -> tuple[int, int]:
         """Bytes of volumes and of signatures when they are compressed, and ``ratio`` of the content is left."""
-        left = self.size_bytes * ratio * (1 + _EXPANSION)
+        left = math.ceil(self.size_bytes * ratio * (1 + _EXPANSION))
         return (
-            math.ceil(left) + self.headers * _PACKED_HEADER + self.name_bytes,
-            self.signature_bytes + self.entries * _PACKED_HEADER + self.name_bytes,
+            left + self.headers * _PACKED_HEADER + self.header_name_bytes,
+            self.signature_bytes + self.signature_headers * _PACKED_HEADER + self.name_bytes,
         )
 
     def plain(self) -> tuple[int, int]:
-        """The same without compression."""
+        """The same without compression; gpg adds a little all the same."""
         return (
-            self.size_bytes + self.padding_bytes + self.headers * _RECORD,
-            self.signature_bytes + self.signature_padding_bytes + self.entries * _RECORD,
+            math.ceil((self.size_bytes + self.padding_bytes + self.headers * _RECORD) * (1 + _EXPANSION)),
+            self.signature_bytes + self.signature_padding_bytes + self.signature_headers * _RECORD,
         )
 
 
@@ -156,14 +169,14 @@ def set_of(source: Source, layout: Layout) -> Stored:
     """The set that a backup of all of the source makes."""
     volume, chunk = layout.volume_size * MB, layout.chunk_size * MB
     size, signatures = source.plain() if layout.ratio is None else source.packed(layout.ratio)
-    size += _SET_END
     whole, rest = divmod(size, volume - _VOLUME_MARGIN)
+    signatures, last = signatures + _TAR_END, rest + _TAR_END
     volumes = Objects(
         "",
         count=whole + 1,
-        size_bytes=size,
-        parts=whole * costs.parts(volume + _VOLUME_MARGIN, chunk) + costs.parts(rest, chunk),
-        padding_bytes=costs.padding(rest),
+        size_bytes=size + (whole + 1) * _TAR_END,
+        parts=whole * costs.parts(volume + _VOLUME_MARGIN, chunk) + costs.parts(last, chunk),
+        padding_bytes=costs.padding(last),
     )
     manifest = source.name_bytes + source.entries * _MANIFEST_LINE + volumes.count * _MANIFEST_VOLUME
     parts = costs.parts(signatures, chunk) + costs.parts(manifest, chunk)

@@ -168,3 +168,9 @@ def test_what_jobs_of_different_retention_cost(
     assert abs(months[2] - 3 * months[0]) < months[0] / 10
     assert abs(Fraction(found["cost"]["month_usd"]) - sum(months)) < Fraction(1, 10**8)
     assert "a month by the prices of us-east-1" in (tmp_path / "report" / "status.html").read_text()
+    reckoned = playbook("permafrost.backup.cost", inventory=hosts, job=f"{job['name']}-{FULLS}")
+    assert reckoned.code == 0, reckoned.output
+    told = reckoned.result("glacier_cost_info")
+    assert {(one["way"], one["storage_class"]) for one in told["costs"]} >= {("raw", "STANDARD"), ("job", "GLACIER")}
+    assert abs(Fraction(told["stored"]["month_usd"]) - months[2]) < Fraction(1, 10**8)
+    assert Fraction(told["stored"]["early_delete_usd"]) > 0
