@@ -17,6 +17,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.costs import Obj
 from ansible_collections.permafrost.backup.plugins.module_utils.forecast import Cost, Layout, Rhythm, Source
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES, S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.offers import Terms
+from lab.places import CHECKOUT
 from unit.priced import PRICES
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -135,6 +136,15 @@ def test_a_restore_of_all_by_tier() -> None:
     of_job = job("GLACIER", Layout(1024, 1088)).restores
     assert set(of_job) == {"Expedited", "Standard", "Bulk"}
     assert prices.total(of_job["Bulk"], "thaw_requests", "thaw_data") == 0
+
+
+def test_the_documentation_has_the_table_as_it_is() -> None:
+    layout = Layout(1024, 1088, Fraction(8, 10))
+    plan = (RHYTHM, Terms())
+    found = [forecast.raw_cost(GUIDE, GUIDE.share(Fraction(0)), name, plan, PRICES) for name in STORAGE_CLASSES]
+    found += [forecast.job_cost(forecast.set_of(GUIDE, layout), None, name, plan, PRICES) for name in STORAGE_CLASSES]
+    lines = forecast.table_of(sorted(found, key=lambda one: one.year_usd))
+    assert "\n".join(lines) in (CHECKOUT / "docs" / "cost.md").read_text()
 
 
 # --- break-even -----------------------------------------------------------------------------------------------------
