@@ -85,7 +85,8 @@ def clean(
                 "encrypted or cannot be read, and this host has no copy of them."
             )
         if not check_mode:
-            if ours & {retention.set_id(one.backup_set) for one in plan.going} or (ours and plan.uploads):
+            going, held = ({retention.set_id(one.backup_set) for one in part} for part in (plan.going, plan.held))
+            if ours & going or (ours - held and plan.uploads):
                 # First, for a resumption would count on the volumes.
                 host.forget_partial(job)
             _delete(archive, plan, result)

@@ -293,6 +293,19 @@ def test_what_this_host_began_goes_at_once_and_is_forgotten(world: World) -> Non
     assert not (archive / partial).exists()
 
 
+def test_what_this_host_began_and_s3_bills_for_longer_can_still_be_resumed(world: World) -> None:
+    add(world, None, 0, complete=False)
+    partial = f"duplicity-full.{to_stamp(TODAY)}.manifest.part"
+    archive = own_host(world, partial)
+    world.uploads = [
+        Upload(f"{PREFIX}duplicity-full.{to_stamp(one)}.vol9.difftar.gz", "1", days_ago(9))
+        for one in (TODAY, days_ago(60))
+    ]
+    result = cleanup(world, orphans=True, early_delete="refuse")
+    assert (result["sets"], len(result["held"]), len(result["uploads"])) == ([], 1, 1)
+    assert (archive / partial).exists()
+
+
 def test_an_archive_directory_alone_does_not_make_a_host_the_writer(world: World) -> None:
     """Who looked at a backup or restored it has that directory too."""
     add(world, None, 0, complete=False)
