@@ -39,7 +39,7 @@ _SIGNATURE_HEAD, _SIGNATURE_ENTRY = 12, 12
 _MANIFEST_LINE, _MANIFEST_VOLUME = 16, 1024
 # A name where only a count is known.
 _NAME_BYTES = 64
-# duplicity ends a volume so far before volume_size at the most, or after it.
+# duplicity ends a volume so far before volume_size at the most, or after it; with gpg it is filled up then.
 _VOLUME_MARGIN = 128 * KB
 # The end of a tar, which is written in whole blocks of 10 KB, and what gzip or gpg put around it.
 _TAR_END = 16 * KB
@@ -174,7 +174,7 @@ def set_of(source: Source, layout: Layout) -> Stored:
     volumes = Objects(
         "",
         count=whole + 1,
-        size_bytes=size + (whole + 1) * _TAR_END,
+        size_bytes=whole * volume + last,
         parts=whole * costs.parts(volume + _VOLUME_MARGIN, chunk) + costs.parts(last, chunk),
         padding_bytes=costs.padding(last),
     )
