@@ -300,6 +300,14 @@ options:
             description: Orphans of which any object is younger than this interval stay. At least V(1D).
             type: str
             default: 7D
+          early_delete:
+            description:
+              - What happens to sets that S3 bills for longer, since O(job.storage_class) has a minimum of 90 or 180
+                days. With V(refuse) they stay until they are free, with V(warn) and V(allow) they go. V(warn) says what
+                that costs.
+            type: str
+            choices: [refuse, warn, allow]
+            default: refuse
       cleanup_on:
         description:
           - Where O(job.retention) is applied. V(keeper) is one host for all, from which the playbook

@@ -11,8 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.utils.display import Display
 
 from ansible_collections.permafrost.backup.plugins.module_utils import compose
+from ansible_collections.permafrost.backup.plugins.module_utils.economy import unfit_retention
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
@@ -33,17 +35,19 @@ _OPTIONS = _as_on_the_host(JOB_OPTIONS)
 
 
 def checked_job(job: dict[str, Any]) -> dict[str, Any]:
-    """The job with all defaults. Raises AnsibleFilterError for what a module would refuse."""
+    """The job with all defaults. Raises AnsibleFilterError for what a module would refuse; what is unwise is told."""
     named = job.get("name", "without a name") if isinstance(job, dict) else "that is no dictionary"
     try:
         found = ArgumentSpecValidator(_OPTIONS).validate(job)
         if found.error_messages:
             raise AnsibleFilterError(f"Job {named}: {'; '.join(found.error_messages)}")
-        Job.from_params(found.validated_parameters)
+        job_of = Job.from_params(found.validated_parameters)
     except PermafrostError as error:
         raise AnsibleFilterError(f"Job {named}: {error.what}") from error
     except (AttributeError, TypeError) as error:
         raise AnsibleFilterError(f"A job {named}: {error}") from error
+    for text in unfit_retention(job_of):
+        Display().warning(f"Job {named}: {text}")
     checked: dict[str, Any] = found.validated_parameters
     return checked
 

@@ -11,7 +11,8 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.permafrost.backup.plugins.module_utils import fleet, fleet_page
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadTime, PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.prices import checked_prices
 
 
 def looks(jobs: list[dict[str, Any]], results: list[dict[str, Any]], max_age: str | None = None) -> list[fleet.Facts]:
@@ -19,16 +20,23 @@ def looks(jobs: list[dict[str, Any]], results: list[dict[str, Any]], max_age: st
     return fleet.seen(jobs, results, max_age)
 
 
-def fleet_status(hosts: dict[str, list[fleet.Facts] | None]) -> fleet.Facts:
-    """The looks of all hosts as rows with verdicts, and the points of charts."""
+def fleet_status(hosts: dict[str, list[fleet.Facts] | None], prices: dict[str, Any] | None = None) -> fleet.Facts:
+    """The looks of all hosts as rows with verdicts and costs, and the points of charts."""
     try:
-        return fleet.status(hosts, datetime.now(timezone.utc))
-    except PermafrostError as error:
+        return fleet.status(hosts, datetime.now(timezone.utc), checked_prices(prices) if prices else None)
+    except BadTime as error:
         raise AnsibleFilterError(f"max_age: {error.message}") from error
+    except PermafrostError as error:
+        raise AnsibleFilterError(f"prices: {error.message}") from error
 
 
 class FilterModule:
     """What Ansible asks for the filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"looks": looks, "fleet_status": fleet_status, "fleet_page": fleet_page.page}
+        return {
+            "looks": looks,
+            "fleet_status": fleet_status,
+            "fleet_page": fleet_page.page,
+            "fleet_costs": fleet_page.costs,
+        }

@@ -80,6 +80,7 @@ class Archive:
         self.job = job
         self.source = source or str(job.source)
         self._runner = runner
+        self.rewrites: glacier.S3Object | None = None  # the volume that a resumed backup writes anew
         self.new_secrets = False  # whether the backup that was prepared begins a chain of other secrets
 
     @cached_property

@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, log, resuming, selection
+from ansible_collections.permafrost.backup.plugins.module_utils import command, costs, host, log, resuming, selection
 from ansible_collections.permafrost.backup.plugins.module_utils.anomaly import anomalies
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.economy import advice
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,
@@ -32,6 +33,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S
 from ansible_collections.permafrost.backup.plugins.module_utils.inspecting import set_facts
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
+from ansible_collections.permafrost.backup.plugins.module_utils.prices import checked_prices
 from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -39,7 +41,12 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Back up, or in check mode let duplicity say what it would do."""
     archive = Archive(Job.from_params(params["job"]))
-    return _check(archive, params["full"]) if check_mode else back_up(archive, params["full"])
+    table = checked_prices(params["prices"]) if params["prices"] else None
+    result = _check(archive, params["full"]) if check_mode else back_up(archive, params["full"])
+    # For people at a task: a timer's run would say the same every night.
+    result["economy"] = advice(archive.job, result["statistics"], table)
+    result["warnings"] += [f"Job {archive.job.name}: {text}" for text in result["economy"]]
+    return result
 
 
 def _check(archive: Archive, full: bool) -> dict[str, Any]:
@@ -108,7 +115,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
         result["not_preserved"] = survey.result()
         last = host.read_record(archive.job, "last_success") or {}
         result["anomaly"] = anomalies(run.statistics, last.get("source_files"))
-        result["warnings"] = [f"Job {archive.job.name}: {text}" for text in result["anomaly"]]
+        result["warnings"] += [f"Job {archive.job.name}: {text}" for text in result["anomaly"]]
         _judge(archive.job, run)
     except PermafrostError as error:
         error.result = result
@@ -128,10 +135,18 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
         archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
     archive.new_secrets = _new_secrets(archive, listing, full)
     write_lists(job, "check" if check_mode else "backup")
-    if not check_mode:
+    interrupted = archive.collection(listing).interrupted
+    if check_mode:
+        resumes = resuming.foreseen(job, archive.source, interrupted, listing)
+    else:
         archive.forget_finished_parts(sets)
         resuming.forget_other_secrets(job, archive.new_secrets)
-        resuming.settle(job, archive.source, archive.collection(listing).interrupted, listing)
+        resumes = resuming.settle(job, archive.source, interrupted, listing)
+        if resumes:
+            listing = archive.listing()  # with what the killed run had sent
+            interrupted = archive.collection(listing).interrupted
+    if resumes:
+        archive.rewrites = resuming.rewritten(job, interrupted, listing)
 
 
 def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> bool:
@@ -205,6 +220,7 @@ def _read_list(path: str) -> str:
 
 def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
     job = archive.job
+    rewrites = _rewrites(archive)
     result = {
         "changed": False,
         "command": list(spec.argv),
@@ -216,10 +232,29 @@ def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, ru
         "unreadable": unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
+        "rewrites": rewrites,
+        "warnings": [_told(job, rewrites)] if rewrites and rewrites["early_days"] else [],
     }
     if finished.previous:
         result["previous_run"] = finished.previous
     return result
+
+
+def _rewrites(archive: Archive) -> dict[str, Any] | None:
+    """The volume of an interrupted run that this one writes anew, and for how long S3 goes on billing the old one."""
+    one = archive.rewrites
+    if one is None:
+        return None
+    days = costs.days_left(one, datetime.now(timezone.utc))
+    return {"key": one.key, "size_bytes": one.size_bytes, "storage_class": one.storage_class, "early_days": days}
+
+
+def _told(job: Job, rewrites: dict[str, Any]) -> str:
+    return (
+        f"Job {job.name}: to go on with an interrupted backup, {rewrites['key']} is written anew. S3 bills the "
+        f"{rewrites['size_bytes']} bytes of the old one, in {rewrites['storage_class']}, for {rewrites['early_days']} "
+        "days more."
+    )
 
 
 def _with_diff(result: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,15 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, manifest, retention
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    costs,
+    glacier,
+    host,
+    manifest,
+    prices,
+    retention,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -23,7 +31,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     PermafrostError,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
-from ansible_collections.permafrost.backup.plugins.module_utils.policy import NO_RULE, checked_policy
+from ansible_collections.permafrost.backup.plugins.module_utils.policy import NO_RULE, Policy, checked_policy
+from ansible_collections.permafrost.backup.plugins.module_utils.prices import Prices, plain
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import DELETE_AT_ONCE
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -34,17 +43,31 @@ _HEAD_BYTES = 1024
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Delete what the rules say, or in check mode only name it. Rules of the task stand in the place of the job's."""
     job = Job.from_params(params["job"])
-    policy = checked_policy(params) or job.retention
+    policy = _policy(params, job)
     if policy is None:
         raise BadInput(f"{NO_RULE}, and the job has no retention.")
-    rules = policy.rules(datetime.now(timezone.utc), delete_last_chain=params["delete_last_chain"])
     credentials = checked_credentials(params["credentials"]) or job.cleanup_credentials or job.credentials
-    return clean(Archive(replace(job, credentials=credentials)), rules, check_mode)
+    table = prices.checked_prices(params["prices"]) if params["prices"] else None
+    return clean(Archive(replace(job, credentials=credentials)), policy, check_mode, params["delete_last_chain"], table)
 
 
-def clean(archive: Archive, rules: retention.Rules, check_mode: bool) -> dict[str, Any]:
+def _policy(params: dict[str, Any], job: Job) -> Policy | None:
+    """Rules of the task stand in the place of the job's, and so does what it says of early deletions."""
+    early = params["early_delete"] or (job.retention.early_delete if job.retention else None)
+    policy = checked_policy({**params, "early_delete": early}) or job.retention
+    return replace(policy, early_delete=early or policy.early_delete) if policy else None
+
+
+def clean(
+    archive: Archive,
+    policy: Policy,
+    check_mode: bool,
+    delete_last_chain: bool = False,
+    table: Prices | None = None,
+) -> dict[str, Any]:
     """The same as whom the archive's job is for S3. Also what a unit of the host runs, with another runner."""
-    job = archive.job
+    job, now = archive.job, datetime.now(timezone.utc)
+    rules = policy.rules(now, delete_last_chain=delete_last_chain)
     with _undisturbed(job, archive, rules) as ours:
         listing = archive.listing()
         found = archive.collection(listing)
@@ -54,13 +77,16 @@ def clean(archive: Archive, rules: retention.Rules, check_mode: bool) -> dict[st
         contents = retention.sort_contents(listing, uploads, job.file_prefixes)
         plan = retention.make_plan(found, listing, contents, replace(rules, ours=ours))
         result = _facts(found, listing, contents, plan)
+        result.update(_early_facts(plan, now, table))
+        result["warnings"] = _warnings(archive.job, policy, plan, result)
         if unchecked:
-            result.setdefault("warnings", []).append(
+            result["warnings"].append(
                 f"The owner of {unchecked} of {len(found.chains)} chains was not checked: their manifests are "
                 "encrypted or cannot be read, and this host has no copy of them."
             )
         if not check_mode:
-            if ours & {retention.set_id(one.backup_set) for one in plan.going} or (ours and plan.uploads):
+            going, held = ({retention.set_id(one.backup_set) for one in part} for part in (plan.going, plan.held))
+            if ours & going or (ours - held and plan.uploads):
                 # First, for a resumption would count on the volumes.
                 host.forget_partial(job)
             _delete(archive, plan, result)
@@ -125,9 +151,8 @@ def _facts(
     contents: dict[retention.SetId, retention.Contents],
     plan: retention.Plan,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {
+    return {
         "changed": bool(plan.going or plan.uploads),
-        "sets": [_going_facts(one) for one in plan.going],
         "uploads": [{"key": one.key, "started": to_w3(one.started)} for one in plan.uploads],
         "object_count": len(plan.objects),
         "size_bytes": retention.sizes(plan.objects),
@@ -135,20 +160,56 @@ def _facts(
         "left": [retention.set_facts(one, contents[retention.set_id(one)]) for one in plan.left],
         "diff": retention.diff(found, plan),
     }
-    if plan.newest_is_old:
-        result["warnings"] = [
-            "The newest chain is older than older_than. As in duplicity it stays all the same: "
-            "look whether backups still run."
-        ]
-    return result
 
 
-def _going_facts(one: retention.Going) -> dict[str, Any]:
-    return {
+def _early_facts(plan: retention.Plan, now: datetime, table: Prices | None) -> dict[str, Any]:
+    """What goes and what is held, set by set, with what S3 bills for the rest of the minimum."""
+    facts: dict[str, Any] = {
+        "sets": [
+            {**_going_facts(one, now, table), "keys": [found.key for found in one.contents.objects]}
+            for one in plan.going
+        ],
+        "held": [
+            {**_going_facts(one, now, table), "free_from": to_w3(one.free_from)} for one in plan.held if one.free_from
+        ],
+    }
+    if table:
+        facts["early_delete_usd"] = plain(prices.total(costs.early(plan.objects, table, now)))
+    return facts
+
+
+def _going_facts(one: retention.Going, now: datetime, table: Prices | None) -> dict[str, Any]:
+    days = max((costs.days_left(found, now) for found in one.contents.objects), default=0)
+    facts = {
         **retention.set_facts(one.backup_set, one.contents),
         "reasons": list(one.reasons),
-        "keys": [found.key for found in one.contents.objects],
+        "early_days": days,
     }
+    if table:
+        facts["early_delete_usd"] = plain(prices.total(costs.early(one.contents.objects, table, now)))
+    return facts
+
+
+def _warnings(job: Job, policy: Policy, plan: retention.Plan, result: dict[str, Any]) -> list[str]:
+    told = []
+    if plan.newest_is_old:
+        told.append(
+            "The newest chain is older than older_than. As in duplicity it stays all the same: "
+            "look whether backups still run."
+        )
+    early = [one for one in result["sets"] if one["early_days"]]
+    if early and policy.early_delete == "warn":
+        cost = f", {result['early_delete_usd']} USD in all" if "early_delete_usd" in result else ""
+        days = max(one["early_days"] for one in early)
+        told.append(f"{len(early)} sets are deleted before S3 stops to bill them, for {days} days at the most{cost}.")
+    if result["held"]:
+        first = min(result["held"], key=lambda one: str(one["free_from"]))
+        told.append(
+            f"{len(result['held'])} sets stay for now, since S3 bills them for the rest of their minimum in any case: "
+            f"that of {first['time']} is free from {first['free_from']} on. early_delete says whether they go at once."
+        )
+    told += [f"retention: {text}." for text in policy.unfit(job.storage_class, job.full_if_older_than)]
+    return told
 
 
 # --- deleting -------------------------------------------------------------------------------------------------------

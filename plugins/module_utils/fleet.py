@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from statistics import median
 from typing import Any
 
+from ansible_collections.permafrost.backup.plugins.module_utils import costs, offers, prices
 from ansible_collections.permafrost.backup.plugins.module_utils.calendars import longest_gap, span
+from ansible_collections.permafrost.backup.plugins.module_utils.costs import Objects
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES
+from ansible_collections.permafrost.backup.plugins.module_utils.offers import Terms
+from ansible_collections.permafrost.backup.plugins.module_utils.prices import Prices, plain
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS, SCHEDULE
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval, is_interval, moment, to_w3
 
@@ -63,6 +69,8 @@ def _found(look: Mapping[str, Any]) -> Facts:
         "interrupted": [one["time"] for one in look["interrupted"]],
         "orphaned_count": len(look["orphaned"]),
         "size_bytes": dict(look["size_bytes"]),
+        "stored_objects": list(look["stored"]),
+        "newest_volumes": list(look["newest_volumes"]),
         **{name: _run(look.get(name)) for name in ("last_run", "last_success", "last_drill")},
         "durations": [[run["time"], run["elapsed_seconds"], run["exit_code"] == 0] for run in backups[-_JOB_POINTS:]],
     }
@@ -92,11 +100,14 @@ def _failure(look: Mapping[str, Any]) -> Facts:
 # --- the fleet -------------------------------------------------------------------------------------------------------
 
 
-def status(hosts: Mapping[str, list[Facts] | None], now: datetime) -> Facts:
-    """The state of a fleet: rows, the worst first; ``None`` is a host that did not come so far as to look."""
+def status(hosts: Mapping[str, list[Facts] | None], now: datetime, table: Prices | None = None) -> Facts:
+    """The state of a fleet: rows, the worst first; ``None`` is a host that did not come so far as to look.
+
+    With prices each row says what its job costs.
+    """
     rows: list[Facts] = []
     for host, jobs in hosts.items():
-        rows += [_silent(host)] if jobs is None else [_row(host, one, now) for one in jobs]
+        rows += [_silent(host)] if jobs is None else [_row(host, one, now, table) for one in jobs]
     rows.sort(key=lambda row: (_LEVELS.index(row["verdict"]), row["host"], row["job"] or ""))
     return {
         "generated": to_w3(now),
@@ -105,6 +116,7 @@ def status(hosts: Mapping[str, list[Facts] | None], now: datetime) -> Facts:
         "job_count": sum(row["job"] is not None for row in rows),
         "hosts_without_jobs": sorted(host for host, jobs in hosts.items() if jobs == []),
         "size_bytes": _added(row["size_bytes"] for row in rows),
+        "cost": _fleet_cost(rows, table),
         "stored": _fleet_stored(rows),
         "durations": _fleet_durations(rows),
         "rows": rows,
@@ -116,9 +128,10 @@ def _empty(host: str, job: str | None, target: str | None) -> Facts:
     unknown = (
         "last_success", "last_success_age_seconds", "max_age_seconds", "last_full", "last_full_age_seconds",
         "full_if_older_than", "full_max_age_seconds", "chain_count", "newest_chain_sets", "unreadable_count",
-        "missing_count", "last_drill", "drill_cause", "last_proven",
+        "missing_count", "last_drill", "drill_cause", "last_proven", "month_usd",
     )  # fmt: skip
-    lists: Facts = {"size_bytes": {}, "interrupted": [], "stored": [], "durations": [], "problems": []}
+    names = ("interrupted", "stored", "durations", "problems", "restores")
+    lists: Facts = {"size_bytes": {}, **{name: [] for name in names}}
     return {"host": host, "job": job, "target": target, "looked": False, **dict.fromkeys(unknown), **lists}
 
 
@@ -128,7 +141,7 @@ def _silent(host: str) -> Facts:
     return _judged({**_empty(host, None, None), "problems": [_problem("look_failed", BROKEN, text, step)]})
 
 
-def _row(host: str, one: Facts, now: datetime) -> Facts:
+def _row(host: str, one: Facts, now: datetime, table: Prices | None) -> Facts:
     promise, found, failure = one["promise"], one["found"], one["failure"]
     row = _empty(host, one["job"], promise["target"])
     row.update(_limits(promise))
@@ -138,6 +151,8 @@ def _row(host: str, one: Facts, now: datetime) -> Facts:
         row["problems"] = [_problem(failure["kind"], level, failure["text"], failure["next_step"])]
         return _judged(row)
     row.update(_facts(found, now))
+    if table:
+        row.update(_cost(found, table))
     row["problems"] = [*_overdue(row, promise), *_damage(row, found), *_runs(row, found, promise)]
     return _judged(row)
 
@@ -202,6 +217,30 @@ def _facts(found: Facts, now: datetime) -> Facts:
 
 def _age(time: str | None, now: datetime) -> int | None:
     return None if time is None else int((now - moment(time, now)).total_seconds())
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def _cost(found: Facts, table: Prices) -> Facts:
+    """A month of all that lies there, and a restore of the newest set, when all of it is frozen, tier by tier."""
+    stored, volumes = ([Objects.of_result(one) for one in found[name]] for name in ("stored_objects", "newest_volumes"))
+    if any(one.storage_class not in STORAGE_CLASSES for one in (*stored, *volumes)):
+        return {}  # a class that no table has
+    month = prices.total(line for one in stored for line in costs.stored(one, table, prices.MONTH_DAYS))
+    offered = offers.of_frozen([one.amount for one in volumes], table, Terms()) if volumes else {}
+    return {
+        "month_usd": plain(month),
+        "restores": [{"tier": tier, "total_usd": plain(prices.total(lines))} for tier, lines in offered.items()],
+    }
+
+
+def _fleet_cost(rows: list[Facts], table: Prices | None) -> Facts | None:
+    """A month of all jobs of which it is known."""
+    if table is None:
+        return None
+    month = sum((Decimal(row["month_usd"]) for row in rows if row["month_usd"] is not None), Decimal(0))
+    return {"month_usd": plain(month), "region": table.region, "prices_date": table.date}
 
 
 # --- what is wrong ---------------------------------------------------------------------------------------------------

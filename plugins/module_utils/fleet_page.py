@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils.fleet import BROKEN, FINE, NOTICE, Facts
@@ -42,10 +43,22 @@ def page(model: Facts) -> Facts:
         "hosts": model["host_count"],
         "total": bytes_text(sum(model["size_bytes"].values())),
         "classes": [{"name": name, "size": bytes_text(size)} for name, size in model["size_bytes"].items()],
+        "cost": _cost_text(model["cost"]),
         "hosts_without_jobs": model["hosts_without_jobs"],
         "charts": _charts(model),
         "rows": [_row(row) for row in model["rows"]],
     }
+
+
+def costs(model: Facts) -> list[str]:
+    """What each job costs, as lines of text; the dearest first."""
+    known = sorted((row for row in model["rows"] if row["month_usd"]), key=lambda row: -Decimal(row["month_usd"]))
+    lines = []
+    for row in known:
+        restores = [f"{one['tier'] or 'at once'} {_usd(Decimal(one['total_usd']))}" for one in row["restores"]]
+        told = f"; restored whole: {', '.join(restores)}" if restores else ""
+        lines.append(f"{row['host']} {row['job']}: {_usd(Decimal(row['month_usd']))} a month{told}")
+    return [*lines, f"together: {_cost_text(model['cost'])}"] if model["cost"] else []
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -100,12 +113,14 @@ def _mark(row: Facts, name: str) -> str:
 
 def _cells(row: Facts) -> list[Facts]:
     if not row["looked"]:
-        return [_cell(name) for name in ("success", "full", "chains", "size", "missing", "unreadable", "drill")]
+        names = ("success", "full", "chains", "size", "cost", "missing", "unreadable", "drill")
+        return [_cell(name) for name in names]
     return [
         _aged("success", row["last_success"], row["last_success_age_seconds"], "never"),
         _full(row),
         _chains(row),
         _size(row),
+        _cost(row),
         _counted("missing", row["missing_count"]),
         _counted("unreadable", row["unreadable_count"]),
         _drill(row),
@@ -145,6 +160,26 @@ def _size(row: Facts) -> Facts:
     total = sum(row["size_bytes"].values())
     by_size = sorted(row["size_bytes"].items(), key=lambda item: -item[1])
     return _cell("size", bytes_text(total), total, *(f"{name} {bytes_text(size)}" for name, size in by_size))
+
+
+def _cost(row: Facts) -> Facts:
+    """A month, and below it a restore of all by tier. It is sorted by the millionth of a dollar."""
+    if row["month_usd"] is None:
+        return _cell("cost", "not known")
+    month = Decimal(row["month_usd"])
+    notes = [f"{one['tier'] or 'restore'} {_usd(Decimal(one['total_usd']))}" for one in row["restores"]]
+    return _cell("cost", _usd(month), float(month) * 1e6, *notes)
+
+
+def _usd(amount: Decimal) -> str:
+    """In whole cents, and at the least one where it costs anything."""
+    return f"${amount.quantize(Decimal('0.01'), rounding=ROUND_CEILING)}"
+
+
+def _cost_text(cost: Facts | None) -> str:
+    if cost is None:
+        return ""
+    return f"{_usd(Decimal(cost['month_usd']))} a month by the prices of {cost['region']} of {cost['prices_date']}"
 
 
 def _counted(name: str, count: int | None) -> Facts:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Storage classes, retrieval tiers, thaw states; volumes and a listing become a plan.
 
-Pure. Rules: Amazon S3 User Guide, "Understanding archive retrieval options" and "RestoreObject" in the API Reference.
+Pure. Rules: Amazon S3 User Guide, "Understanding archive retrieval options" and "Understanding and managing Amazon S3
+storage classes", and "RestoreObject" in the API Reference.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ TIER_HOURS = {
     "GLACIER": {"Expedited": 5 / 60, "Standard": 5.0, "Bulk": 12.0},
     "DEEP_ARCHIVE": {"Standard": 12.0, "Bulk": 48.0},
 }
+
+# What is deleted or overwritten sooner is paid for as if it had been stored so long, in days.
+MINIMUM_DAYS = {"STANDARD": 0, "GLACIER_IR": 90, "GLACIER": 90, "DEEP_ARCHIVE": 180}
+# What a cleanup does with sets that are younger.
+EARLY_DELETE = ("refuse", "warn", "allow")
+# Each archived object takes so many bytes more, of its own class and of STANDARD.
+OVERHEAD_BYTES, OVERHEAD_STANDARD_BYTES = 32 * 1024, 8 * 1024
+# Each object of GLACIER_IR is paid for as so many bytes at the least.
+LEAST_BILLED_BYTES = {"GLACIER_IR": 128 * 1024}
 
 READY, THAWED, THAWING, FROZEN, MISSING = "ready", "thawed", "thawing", "frozen", "missing"
 STAGED = "staged"  # whole on the host already, whatever it is in the bucket

@@ -8,7 +8,7 @@ import fnmatch
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, drill, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import command, costs, drill, host, log, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
@@ -38,6 +38,8 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "unknown": found.unknown,
         "size_bytes": _by_class(list(listing), listing),
         "object_count": len(listing),
+        "stored": [one.to_result() for one in costs.summed(listing.values())],
+        "newest_volumes": _newest_volumes(found, listing),
         "last_run": host.read_record(job, "last_run"),
         "last_success": host.read_record(job, "last_success"),
         "last_drill": host.read_record(job, "last_drill"),
@@ -78,6 +80,12 @@ def _manifests(
     if refused and not read:
         raise refused[max(refused)]
     return read, refused
+
+
+def _newest_volumes(found: manifest.Collection, listing: dict[str, S3Object]) -> list[dict[str, Any]]:
+    """What a restore of the newest set reads, by class."""
+    names = [name for one in (found.chains[-1].sets if found.chains else []) for name in one.volumes.values()]
+    return [one.to_result() for one in costs.summed(listing[name] for name in names)]
 
 
 def _ages(found: manifest.Collection, success: dict[str, Any] | None, now: datetime) -> dict[str, int | None]:

@@ -34,7 +34,7 @@ _TARGET = re.compile(r"(?:boto3\+)?s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0
 # duplicity puts a prefix into regular expressions as it is, and into names.
 _FILE_PREFIX = re.compile(r"[A-Za-z0-9_.-]{0,100}\Z")
 # A volume may outgrow volume_size by a file's last block and by compression of what does not compress.
-_CHUNK_MARGIN_MB = 64
+CHUNK_MARGIN_MB = 64
 # Amazon S3 User Guide, "Amazon S3 multipart upload limits": a part, and a single PUT, has at most 5 GiB.
 _MAX_CHUNK_MB = 5120
 
@@ -198,7 +198,7 @@ def _adopted(adopt: Mapping[str, Any], option: str) -> str:
 
 def _volumes(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "volume_size": checks.between(params, "volume_size", 1, _MAX_CHUNK_MB - _CHUNK_MARGIN_MB),
+        "volume_size": checks.between(params, "volume_size", 1, _MAX_CHUNK_MB - CHUNK_MARGIN_MB),
         "multipart_chunk_size": _chunk(params),
         "concurrency": checks.between(params, "concurrency", 0, 64),
         "compression": params["compression"],
@@ -277,7 +277,7 @@ def parse_target(target: str) -> tuple[str, str]:
 def _chunk(params: Mapping[str, Any]) -> int:
     """A little above the volume, so that a volume is one PUT: each part of a multipart upload is billed."""
     if params["multipart_chunk_size"] is None:
-        return int(params["volume_size"]) + _CHUNK_MARGIN_MB
+        return int(params["volume_size"]) + CHUNK_MARGIN_MB
     return checks.between(params, "multipart_chunk_size", 5, _MAX_CHUNK_MB)
 
 

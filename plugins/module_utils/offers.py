@@ -8,7 +8,7 @@ Pure. What a thaw would request is asked from retrieval.py, which also decides i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -53,6 +53,16 @@ class Terms:
     upgrade: bool = False
     extend: bool = False
     streamed: bool = False
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Objects of one class that a restore reads; ``parts`` are the requests by which duplicity would stream them."""
+
+    storage_class: str
+    count: int
+    size_bytes: int
+    parts: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,9 @@ def plan_of(data: Mapping[str, Any]) -> Plan:
 def quote(plan: Plan, table: Prices, terms: Terms, now: datetime) -> list[Offer]:
     """An offer for each tier that can work, the cheapest first; one without a tier where it would request nothing."""
     found: dict[str | None, Offer] = {}
-    days = terms.days or _enough_days(plan, terms)
+    days = terms.days or _enough_days(
+        {one.storage_class or "" for one in plan.volumes}, restore_seconds(plan, terms.rate)
+    )
     for tier in glacier.TIERS:
         try:
             work = retrieval.work_of(plan, Wish(tier, days, terms.upgrade, terms.extend), now)
@@ -151,15 +163,32 @@ def restore_seconds(plan: Plan, rate: float) -> float:
     return estimate.size_bytes(plan) / (rate * estimate.MB)
 
 
-def _enough_days(plan: Plan, terms: Terms) -> int:
+def of_frozen(amounts: Iterable[Amount], table: Prices, terms: Terms) -> dict[str | None, tuple[Line, ...]]:
+    """The lines of a restore of so much when all of it is frozen, by tier; None where nothing has to be thawed."""
+    those = sorted(amounts, key=lambda one: one.storage_class)
+    archived = [one for one in those if one.storage_class in glacier.ARCHIVED]
+    size = sum(one.size_bytes for one in archived)
+    seconds = sum(one.size_bytes for one in those) / (terms.rate * estimate.MB)
+    days = terms.days or _enough_days({one.storage_class for one in archived}, seconds)
+    reading = tuple(_reading_lines(those, table, terms))
+    tiers = [tier for tier in glacier.TIERS if all(tier in glacier.TIER_HOURS[one.storage_class] for one in archived)]
+    if not archived:
+        return {None: reading}
+    copies = prices.storage("copies", "STANDARD", table.figure(prices.COPY), size, days)
+    return {
+        tier: (*(line for one in archived for line in _asked("thaw", tier, one, table)), copies, *reading)
+        for tier in tiers
+    }
+
+
+def _enough_days(storage_classes: Iterable[str], seconds: float) -> int:
     """Whole days that outlast the slowest thaw and the restore.
 
     Neither states nor tiers count, so that a thaw which is taken up again or made faster has the days of the first
     request: S3 wants it so.
     """
-    hours = max((max(glacier.TIER_HOURS.get(one.storage_class or "", {"": 0.0}).values()) for one in plan.volumes),
-                default=0.0)  # fmt: skip
-    return math.ceil((hours + restore_seconds(plan, terms.rate) / 3600) / 24) + _SPARE_DAYS
+    hours = max((max(glacier.TIER_HOURS.get(one, {"": 0.0}).values()) for one in storage_classes), default=0.0)
+    return math.ceil((hours + seconds / 3600) / 24) + _SPARE_DAYS
 
 
 def _sure_tier(one: PlannedObject, tier: str) -> str:
@@ -171,58 +200,65 @@ def _offer(plan: Plan, table: Prices, terms: Terms, work: Work, chosen: tuple[st
     tier, days = chosen
     asked = {one.key: _sure_tier(one, tier) for one in (*work.request, *work.upgrade)} if tier else {}
     frozen = sum(one.size_bytes for one in work.request)
+    unread = _by_class(one for one in plan.volumes if one.state != glacier.STAGED)
     return Offer(
         tier=tier,
         days=days,
         requested_hours=glacier.longest_hours(asked, (*work.request, *work.upgrade)),
         ready_hours=glacier.longest_hours(asked, plan.volumes),
         restore_seconds=restore_seconds(plan, terms.rate),
-        lines=(*_thaw_lines(work, table, tier, days), *_reading_lines(plan, table, terms)),
+        lines=(*_thaw_lines(work, table, tier, days), *_reading_lines(unread, table, terms)),
         copy_day_usd=prices.storage("copies", "STANDARD", table.figure(prices.COPY), frozen, 1).amount_usd,
     )
 
 
 def _thaw_lines(work: Work, table: Prices, tier: str | None, days: int) -> Iterator[Line]:
     """Only what is asked for is paid: requests, bytes, and the copies that appear or stay."""
-    for name, volumes in _by_class(work.request):
-        yield from _asked(f"{name}.{tier}", "thaw", (name, volumes), table)
+    for one in _by_class(work.request):
+        yield from _asked("thaw", tier, one, table)
     # A faster tier is paid as if it were the first: an upper bound, since S3 refuses what is not faster.
-    for name, volumes in _by_class(work.upgrade):
-        yield from _asked(f"{name}.{tier}", "upgrade", (name, volumes), table)
-    for name, volumes in _by_class(work.extend):
-        figure = table.figure(f"{name}.{tier}.{prices.REQUEST}")
-        yield prices.requests("extend_requests", name, figure, len(volumes))
+    for one in _by_class(work.upgrade):
+        yield from _asked("upgrade", tier, one, table)
+    for one in _by_class(work.extend):
+        figure = table.figure(f"{one.storage_class}.{tier}.{prices.REQUEST}")
+        yield prices.requests("extend_requests", one.storage_class, figure, one.count)
     copied = sum(one.size_bytes for one in (*work.request, *work.extend))
     if copied:
         yield prices.storage("copies", "STANDARD", table.figure(prices.COPY), copied, days)
 
 
-def _asked(figures: str, what: str, volumes: tuple[str, list[PlannedObject]], table: Prices) -> Iterator[Line]:
-    name, those = volumes
-    yield prices.requests(f"{what}_requests", name, table.figure(f"{figures}.{prices.REQUEST}"), len(those))
-    size = sum(one.size_bytes for one in those)
-    yield prices.data(f"{what}_data", name, table.figure(f"{figures}.{prices.DATA}"), size)
+def _asked(what: str, tier: str | None, those: Amount, table: Prices) -> Iterator[Line]:
+    name = those.storage_class
+    yield prices.requests(f"{what}_requests", name, table.figure(f"{name}.{tier}.{prices.REQUEST}"), those.count)
+    yield prices.data(f"{what}_data", name, table.figure(f"{name}.{tier}.{prices.DATA}"), those.size_bytes)
 
 
-def _reading_lines(plan: Plan, table: Prices, terms: Terms) -> Iterator[Line]:
-    """Every volume that is not staged yet is read once, by one GET if it will be. HEAD is billed as GET."""
-    unread = [one for one in plan.volumes if one.state != glacier.STAGED]
-    for name, volumes in _by_class(unread):
-        parts = sum(1 + max(1, math.ceil(one.size_bytes / _PART_BYTES)) for one in volumes)
-        count = parts if terms.streamed else len(volumes)
+def _reading_lines(amounts: Sequence[Amount], table: Prices, terms: Terms) -> Iterator[Line]:
+    """Every volume is read once, whatever its class and state; staged by one GET. HEAD is billed as GET."""
+    size = 0
+    for one in amounts:
+        name, size = one.storage_class, size + one.size_bytes
+        count = one.parts if terms.streamed else one.count
         yield prices.requests("get_requests", name, table.figure(f"{name}.get_1000"), count)
         if name == "GLACIER_IR":
-            size = sum(one.size_bytes for one in volumes)
-            yield prices.data("get_data", name, table.figure("GLACIER_IR.get_gb"), size)
-    if terms.egress and unread:
-        yield prices.data("egress", "", table.figure(prices.EGRESS), sum(one.size_bytes for one in unread))
+            yield prices.data("get_data", name, table.figure("GLACIER_IR.get_gb"), one.size_bytes)
+    if terms.egress and amounts:
+        yield prices.data("egress", "", table.figure(prices.EGRESS), size)
 
 
-def _by_class(volumes: Iterable[PlannedObject]) -> list[tuple[str, list[PlannedObject]]]:
+def _by_class(volumes: Iterable[PlannedObject]) -> list[Amount]:
     found: dict[str, list[PlannedObject]] = {}
     for one in volumes:
         found.setdefault(one.storage_class or "STANDARD", []).append(one)
-    return sorted(found.items())
+    return [
+        Amount(
+            storage_class=name,
+            count=len(those),
+            size_bytes=sum(one.size_bytes for one in those),
+            parts=sum(1 + max(1, math.ceil(one.size_bytes / _PART_BYTES)) for one in those),
+        )
+        for name, those in sorted(found.items())
+    ]
 
 
 # --- the choice -----------------------------------------------------------------------------------------------------

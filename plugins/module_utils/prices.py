@@ -17,19 +17,25 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import Ba
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES, TIER_HOURS
 
 GB = 1 << 30
-_DAYS_A_MONTH = 30
+MONTH_DAYS = 30
 _BILLIONTH = Decimal("1e-9")
 # More digits than a product of an amount of bytes and a price can have: nothing is rounded before the last step.
 _EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 
 # What each figure of a table is called.
-COPY = "STANDARD.storage_gb_month"
+STORAGE, PUT = "storage_gb_month", "put_1000"
+COPY = f"STANDARD.{STORAGE}"
 EGRESS = "egress_gb"
 REQUEST, DATA = "request_1000", "data_gb"
 _THAW = tuple(
     f"{name}.{tier}.{kind}" for name, tiers in TIER_HOURS.items() for tier in tiers for kind in (REQUEST, DATA)
 )
-FIGURES = (COPY, *(f"{name}.get_1000" for name in STORAGE_CLASSES), "GLACIER_IR.get_gb", *_THAW, EGRESS)
+FIGURES = (
+    *(f"{name}.{kind}" for name in STORAGE_CLASSES for kind in (STORAGE, PUT, "get_1000")),
+    "GLACIER_IR.get_gb",
+    *_THAW,
+    EGRESS,
+)
 
 
 @dataclass(frozen=True)
@@ -141,10 +147,19 @@ def data(what: str, storage_class: str, figure: Figure, size_bytes: int) -> Line
 
 
 def storage(what: str, storage_class: str, figure: Figure, size_bytes: int, days: int) -> Line:
-    """A line of bytes that are stored for some days, which are priced by the GB and month."""
+    """A line of bytes that are stored for some days, which are priced by the GB and month.
+
+    Objects of one size that are stored for different times make one line, with the sum of their days.
+    """
     with localcontext(_EXACT):
-        amount = figure.usd * size_bytes * days / (GB * _DAYS_A_MONTH)
+        amount = figure.usd * size_bytes * days / (GB * MONTH_DAYS)
     return Line(what, storage_class, figure, _rounded(amount), size_bytes=size_bytes, days=days)
+
+
+def prorated(amount: Decimal, days: int, of_days: int) -> Decimal:
+    """What of an amount that is due every ``of_days`` comes to so many days."""
+    with localcontext(_EXACT):
+        return _rounded(amount * days / of_days)
 
 
 def total(lines: Iterable[Line], *what: str) -> Decimal:

@@ -37,8 +37,23 @@ _MARGIN_SECONDS = 1.0
 _IN_FLIGHT_SECONDS = 2.0
 
 
-def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> None:
-    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running."""
+def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> bool:
+    """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running.
+
+    Tells whether it resumes.
+    """
+    resumes = foreseen(job, source, interrupted, listing)
+    if resumes is False:
+        host.forget_partial(job)
+    elif resumes:
+        # A resumption writes a volume anew. It must come after the one that the killed run had sent, not before.
+        time.sleep(_IN_FLIGHT_SECONDS)
+    return bool(resumes)
+
+
+def foreseen(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> bool | None:
+    """Whether a backup would resume. None: nothing was interrupted."""
+    resumes = None
     for name, content in host.partial_manifests(job).items():
         parsed, volumes = parse_name(name), parse_manifest(content)
         stored = next((one for one in interrupted if parsed and one.end == parsed.end), None)
@@ -49,10 +64,19 @@ def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping
             or not _all_stored(volumes, stored, listing)
             or changed(source, volumes[-1].end, parsed.end)
         ):
-            host.forget_partial(job)
-            return
-        # A resumption writes a volume anew. It must come after the one that the killed run had sent, not before.
-        time.sleep(_IN_FLIGHT_SECONDS)
+            return False
+        resumes = True
+    return resumes
+
+
+def rewritten(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> S3Object | None:
+    """The volume that a resumption writes anew: the last one, since it may lack the end of its last file."""
+    ends = {parsed.end for parsed in map(parse_name, host.partial_manifests(job)) if parsed}
+    for one in interrupted:
+        if one.end in ends and 1 in one.volumes:
+            number = next(number for number in sorted(one.volumes) if number + 1 not in one.volumes)
+            return listing[one.volumes[number]]
+    return None
 
 
 def forget_other_secrets(job: Job, new_secrets: bool) -> None:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
-from ansible_collections.permafrost.backup.plugins.module_utils import manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import costs, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import ForeignChains, LastChain
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import (
@@ -31,6 +31,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 
 SetId = tuple[Optional[datetime], datetime]
 LEFTOVER = "leftover"
+_ALWAYS = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Rules:
     """What a task asks for.
 
     What was touched at or after ``settled`` may be being written now. ``ours`` are interrupted sets of this host, which
-    nobody writes: the job's lock is held, and no run is on.
+    nobody writes: the job's lock is held, and no run is on. What is paid for beyond ``free_at`` stays, where it is set.
     """
 
     settled: datetime
@@ -47,6 +48,7 @@ class Rules:
     keep_incrementals_of: int | None = None
     orphans: bool = False
     delete_last_chain: bool = False
+    free_at: datetime | None = None
     ours: frozenset[SetId] = frozenset()
 
     @property
@@ -68,6 +70,11 @@ class Contents:
         return [*self.manifests, *self.others]
 
     @property
+    def free_from(self) -> datetime:
+        """When all of it can go without being paid for any longer."""
+        return max((costs.free_from(one) for one in self.objects), default=_ALWAYS)
+
+    @property
     def touched(self) -> datetime:
         """When something was last written, or begun to be."""
         return max([one.last_modified for one in self.objects] + [one.started for one in self.uploads])
@@ -75,21 +82,26 @@ class Contents:
 
 @dataclass(frozen=True)
 class Going:
-    """A set that goes, and the rules that say so."""
+    """A set that goes, and the rules that say so; or from when on it can go, where it has to wait."""
 
     backup_set: BackupSet
     reasons: tuple[str, ...]
     contents: Contents
+    free_from: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``going`` is in the order of deletion. ``left`` are sets without a manifest or a base that stay."""
+    """``going`` is in the order of deletion. ``left`` are sets without a manifest or a base that stay.
+
+    ``held`` would go too, but for their minimum storage or that of a set that builds on them.
+    """
 
     going: tuple[Going, ...]
     uploads: tuple[Upload, ...]
     kept: tuple[Chain, ...]
     left: tuple[BackupSet, ...]
+    held: tuple[Going, ...]
     newest_is_old: bool
 
     @property
@@ -133,6 +145,7 @@ def make_plan(
     Oldest chain first, and of each the newest set first, so that what is left of a chain is always a chain.
     """
     chosen = _of_chains(found.chains, rules)
+    held = _held_chains(found.chains, chosen, contents, rules)
     ordered = [one for chain in found.chains for one in reversed(chain.sets)]
     for one in _leftovers(found, chosen, contents, rules):
         chosen[set_id(one)] = (LEFTOVER,)
@@ -142,14 +155,20 @@ def make_plan(
         if rules.orphans and set_id(one) not in chosen and _is_settled(set_id(one), contents, rules):
             chosen[set_id(one)] = ("orphans",)
             ordered.append(one)
+    held += [
+        _taken(one, chosen, contents, contents[set_id(one)].free_from)
+        for one in ordered
+        if _is_held(one, chosen, contents, rules)
+    ]
     _require_a_chain(found.chains, [one for one in ordered if set_id(one) in chosen], listing, rules)
     kept = [Chain([one for one in chain.sets if set_id(one) not in chosen]) for chain in found.chains]
     newest = found.chains[-1] if found.chains else None
     return Plan(
         going=tuple(Going(one, chosen[set_id(one)], contents[set_id(one)]) for one in ordered if set_id(one) in chosen),
-        uploads=tuple(_uploads(found, contents, rules)) if rules.orphans else (),
+        uploads=tuple(_uploads(found, contents, rules, held)) if rules.orphans else (),
         kept=tuple(chain for chain in kept if chain.sets),
         left=tuple(one for one in reversed(loose) if set_id(one) not in chosen),
+        held=tuple(held),
         newest_is_old=bool(newest and rules.older_than and newest.end < rules.older_than and newest in kept),
     )
 
@@ -173,6 +192,35 @@ def _of_chains(chains: list[Chain], rules: Rules) -> dict[SetId, tuple[str, ...]
             if reasons:
                 chosen[set_id(one)] = tuple(reasons)
     return chosen
+
+
+def _is_held(one: BackupSet, chosen: Mapping[SetId, Any], contents: Mapping[SetId, Contents], rules: Rules) -> bool:
+    """Whether a set that was chosen has to wait for its minimum."""
+    return bool(rules.free_at and set_id(one) in chosen and contents[set_id(one)].free_from > rules.free_at)
+
+
+def _taken(
+    one: BackupSet, chosen: dict[SetId, tuple[str, ...]], contents: Mapping[SetId, Contents], free_from: datetime
+) -> Going:
+    return Going(one, chosen.pop(set_id(one)), contents[set_id(one)], free_from)
+
+
+def _held_chains(
+    chains: list[Chain],
+    chosen: dict[SetId, tuple[str, ...]],
+    contents: Mapping[SetId, Contents],
+    rules: Rules,
+) -> list[Going]:
+    """Take out of ``chosen`` what has to wait, and with a set all that it builds on: what stays can be restored."""
+    held = []
+    for chain in chains:
+        waits, free_from = False, _ALWAYS
+        for one in reversed(chain.sets):
+            waits = waits or _is_held(one, chosen, contents, rules)
+            if waits and set_id(one) in chosen:
+                free_from = max(free_from, contents[set_id(one)].free_from)
+                held.append(_taken(one, chosen, contents, free_from))
+    return held
 
 
 def _leftovers(
@@ -214,11 +262,19 @@ def _is_settled(found: SetId, contents: Mapping[SetId, Contents], rules: Rules) 
     return found in rules.ours or contents[found].touched < rules.settled
 
 
-def _uploads(found: Collection, contents: Mapping[SetId, Contents], rules: Rules) -> list[Upload]:
-    """Unfinished uploads that nobody goes on with. Beside a complete set each stands for itself."""
+def _uploads(
+    found: Collection, contents: Mapping[SetId, Contents], rules: Rules, held: Sequence[Going]
+) -> list[Upload]:
+    """Unfinished uploads that nobody goes on with. Beside a complete set each stands for itself.
+
+    A set of this host that has to wait can still be resumed, so nothing of it goes.
+    """
     complete = {set_id(one) for chain in found.chains for one in chain.sets}
+    waiting = rules.ours & {set_id(one.backup_set) for one in held}
     going = []
     for one, of_set in contents.items():
+        if one in waiting:
+            continue
         for upload in of_set.uploads:
             settled = upload.started < rules.settled if one in complete else _is_settled(one, contents, rules)
             if settled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import EARLY_DELETE, STORAGE_CLASSES
 
 _RULES = [
     "include",
@@ -98,6 +98,7 @@ RETENTION: dict[str, Any] = {
         "keep_incrementals_of": {"type": "int"},
         "orphans": {"type": "bool", "default": False},
         "orphan_age": {"type": "str", "default": "7D"},
+        "early_delete": {"type": "str", "choices": list(EARLY_DELETE), "default": "refuse"},
     },
 }
 

@@ -33,6 +33,11 @@ options:
         and needs its own for a restore.
     type: bool
     default: false
+  prices:
+    description:
+      - The prices of a Region, as in O(permafrost.backup.glacier_quote_info#module:prices). With them RV(economy) also
+        says whether volumes and storage class make sense for what is in the source.
+    type: dict
 seealso:
   - module: permafrost.backup.duplicity_info
   - module: permafrost.backup.duplicity_restore
@@ -152,6 +157,29 @@ not_preserved:
   returned: success, except in check mode
   type: dict
   sample: {hard_links: 2, subsecond_mtimes: 8100, symlink_mtimes: 9, sparse_files: 0, sockets: 1, acls: 0, xattrs: 0}
+rewrites:
+  description:
+    - The volume that is written anew to go on with an interrupted backup, and for how many days S3 goes on billing the
+      old one. Also a warning of the task.
+  returned: when duplicity ran to its end; null where none is
+  type: dict
+  sample:
+    key: web01/data/duplicity-full.20261101T020000Z.vol3.difftar.gz
+    size_bytes: 268435456
+    storage_class: DEEP_ARCHIVE
+    early_days: 180
+economy:
+  description:
+    - What of O(job) makes no economic sense for what is in the source, with the value that would be better - retention
+      that comes before the minimum of the storage class, and chunks; volumes and storage class where O(prices) are
+      given. Also warnings of the task.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - >-
+      job.multipart_chunk_size is 10: each volume of 1024 MB takes 105 billed requests. With 1088, or without the
+      option, it is one.
 warnings_of_duplicity:
   description: Other warnings of the run.
   returned: when duplicity ran to its end
@@ -173,7 +201,7 @@ error:
 
 from ansible_collections.permafrost.backup.plugins.module_utils import backing_up, module
 
-SPEC = {**module.JOB_ARGUMENT, "full": {"type": "bool", "default": False}}
+SPEC = {**module.JOB_ARGUMENT, "full": {"type": "bool", "default": False}, "prices": {"type": "dict"}}
 
 
 def main() -> None:

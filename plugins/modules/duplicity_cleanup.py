@@ -64,6 +64,20 @@ options:
       - Orphans of which any object is younger than this interval stay. At least V(1D).
     type: str
     default: 7D
+  early_delete:
+    description:
+      - What happens to sets that S3 bills for longer, since their storage class has a minimum of 90 or 180 days.
+        Without it that of O(job.retention), or V(refuse).
+      - With V(refuse) they stay, and so does what they build on. RV(held) names them, with the date from which each is
+        free. What is past its minimum goes.
+      - With V(warn) they go, and a warning says for how long S3 goes on billing them. With V(allow) they go.
+    type: str
+    choices: [refuse, warn, allow]
+  prices:
+    description:
+      - The prices of a Region, as in O(permafrost.backup.glacier_quote_info#module:prices). With them the result says
+        what each deletion costs early.
+    type: dict
   delete_last_chain:
     description:
       - The permission to delete the last chain that can be restored, for the end of a job. No backup of the job may run
@@ -103,7 +117,8 @@ EXAMPLES = r"""
 RETURN = r"""
 sets:
   description: The sets that were deleted, or would be in check mode, in the order of deletion. Times in UTC, bytes by
-    storage class. C(reasons) are the options that say so, or V(leftover) of a cleanup that was killed.
+    storage class. C(reasons) are the options that say so, or V(leftover) of a cleanup that was killed. C(early_days) is
+    for how long S3 goes on billing it, and C(early_delete_usd) how much, where O(prices) are given.
   returned: success
   type: list
   elements: dict
@@ -112,12 +127,33 @@ sets:
       time: "2026-03-01T02:00:00Z"
       complete: true
       reasons: [keep_fulls]
+      early_days: 12
+      early_delete_usd: "0.000396014"
       object_count: 3
       size_bytes: {DEEP_ARCHIVE: 1073741824, STANDARD: 1048576}
       keys:
         - web01/data/duplicity-full.20260301T020000Z.manifest
         - web01/data/duplicity-full-signatures.20260301T020000Z.sigtar.gz
         - web01/data/duplicity-full.20260301T020000Z.vol1.difftar.gz
+held:
+  description: The sets that a rule speaks of and that stay until S3 stops to bill them, or one that builds on them.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: full
+      time: "2026-09-01T02:00:00Z"
+      complete: true
+      reasons: [keep_fulls]
+      object_count: 3
+      size_bytes: {DEEP_ARCHIVE: 1073741824, STANDARD: 1048576}
+      early_days: 97
+      free_from: "2027-02-28T02:10:00Z"
+early_delete_usd:
+  description: What S3 bills for the rest of the minimum of RV(sets), in US dollars.
+  returned: success, with O(prices)
+  type: str
+  sample: "0.000396014"
 uploads:
   description: Unfinished multipart uploads that were aborted, or would be.
   returned: success
@@ -171,6 +207,7 @@ error:
 """
 
 from ansible_collections.permafrost.backup.plugins.module_utils import cleaning, module
+from ansible_collections.permafrost.backup.plugins.module_utils.glacier import EARLY_DELETE
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import CREDENTIALS
 
 SPEC = {
@@ -181,6 +218,8 @@ SPEC = {
     "keep_incrementals_of": {"type": "int"},
     "orphans": {"type": "bool", "default": False},
     "orphan_age": {"type": "str", "default": "7D"},
+    "early_delete": {"type": "str", "choices": list(EARLY_DELETE)},
+    "prices": {"type": "dict"},
     "delete_last_chain": {"type": "bool", "default": False},
 }
 

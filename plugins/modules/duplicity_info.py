@@ -140,6 +140,20 @@ object_count:
   returned: success
   type: int
   sample: 14
+stored:
+  description:
+    - All objects below the prefix, by storage class, as what they cost is reckoned from. C(padding_bytes) is what small
+      ones lack to the 128 KB that V(GLACIER_IR) bills at the least.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{storage_class: DEEP_ARCHIVE, object_count: 12, size_bytes: 12884901888, padding_bytes: 0}]
+newest_volumes:
+  description: The volumes of the newest chain, of the same form. A restore of all data reads them.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{storage_class: DEEP_ARCHIVE, object_count: 4, size_bytes: 4294967296, padding_bytes: 0}]
 last_run:
   description: Times, exit code, cause of failure and unreadable files of the last backup that this host knows of.
   returned: success

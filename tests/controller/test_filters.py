@@ -16,6 +16,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.permafrost.backup.plugins.filter import jobs, status
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit.fleets import look, record
+from unit.priced import TABLE
 
 PLAIN: dict[str, Any] = {
     "name": "web01",
@@ -101,9 +102,27 @@ def test_a_fleet_from_looks_to_its_page() -> None:
     fleet = filters["fleet_status"]({"web01": seen, "web02": None, "web03": []})
     assert [(row["host"], row["verdict"]) for row in fleet["rows"]] == [("web01", "broken"), ("web02", "broken")]
     assert 0 <= fleet["rows"][0]["last_success_age_seconds"] < 60
+    assert (fleet["cost"], filters["fleet_costs"](fleet)) == (None, [])
+    priced = filters["fleet_status"]({"web01": seen}, TABLE)
+    assert [line.split(":")[0] for line in filters["fleet_costs"](priced)] == ["web01 web01-data", "together"]
     page = filters["fleet_page"](fleet)
     assert (page["jobs"], page["hosts"], page["hosts_without_jobs"]) == (1, 3, ["web03"])
     assert json.loads(json.dumps(fleet)) == fleet
+
+
+def test_prices_that_are_none_are_named() -> None:
+    with pytest.raises(AnsibleFilterError, match="prices: prices has no region"):
+        status.fleet_status({}, {"figures": {}})
+
+
+def test_a_retention_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(jobs.Display, "warning", lambda _self, text, **_more: told.append(text))
+    jobs.checked_job({**PLAIN, "retention": {"keep_fulls": 7}})
+    (text,) = told
+    assert text.startswith("Job web01: job.retention: keep_fulls is 7")
+    jobs.checked_job({**PLAIN, "retention": {"keep_fulls": 8}})
+    assert len(told) == 1
 
 
 def test_a_wrong_max_age_is_named() -> None:

@@ -19,11 +19,11 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
-    "anomaly", "batch", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
-    "differences", "drill", "encryption", "errors", "estimate", "extra_args", "figures", "fleet", "fleet_page",
-    "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policy", "prices",
-    "printed", "proof", "report", "reporting", "retention", "retrieval", "schema", "selection", "signing",
-    "spreading", "times",
+    "anomaly", "batch", "calendars", "checks", "command", "comparison", "compose", "costs", "credentials",
+    "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args", "figures",
+    "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp",
+    "pace", "policy", "prices", "printed", "proof", "report", "reporting", "retention", "retrieval", "schema",
+    "selection", "signing", "spreading", "times",
 )  # fmt: skip
 
 
@@ -78,11 +78,11 @@ def constant(path: Path, name: str) -> Any:
 
 
 def documented(module: Path) -> dict[str, Any]:
-    """The options that a module documents, its fragments included."""
+    """The options that a module documents, with those of its fragments; of both, the module's own words count."""
     documentation = constant(module, "DOCUMENTATION")
-    options = dict(documentation.get("options", {}))
+    own, options = documentation.get("options", {}), {}
     for name in documentation.get("extends_documentation_fragment", []):
         file, _dot, part = name.removeprefix("permafrost.backup.").partition(".")
         fragment = constant(FRAGMENTS / f"{file}.py", part.upper() or "DOCUMENTATION")
         options.update(fragment.get("options", {}))
-    return options
+    return {name: {**options.get(name, {}), **own.get(name, {})} for name in {**own, **options}}

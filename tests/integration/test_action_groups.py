@@ -27,6 +27,7 @@ def test_every_module_runs_with_the_defaults_of_its_group(
         "duplicity_cleanup": {"keep_fulls": 8},
         "duplicity_prove": {"dest": job["source"]},
         "duplicity_restore": {"dest": str(tmp_path / "restored")},
+        "glacier_cost_info": {"directory": job["source"]},
         "glacier_quote_info": {"plan": {"bucket": bucket, "volumes": []}},
         "glacier_restore": {"bucket": bucket, "keys": [KEY]},
     }

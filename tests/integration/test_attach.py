@@ -234,11 +234,15 @@ def test_what_changed_while_a_backup_was_interrupted(
 def test_resumes_what_did_not_change(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     time.sleep(2.1)
     interrupt(slow, s3, watch, volumes=3)
+    there = {one["key"] for one in s3.state(slow["target"].split("/")[2])}
     mark = s3.mark()
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
     assert (result["action"], result["resumed"]) == ("full", True)
     stored = [one["key"] for one in s3.requests(mark) if one["operation"] == "PutObject" and "difftar" in one["key"]]
     assert not [key for key in stored if "vol1." in key]
+    # It is told which volume is written anew, and for how long the old one is billed.
+    assert there & set(stored) <= {result["rewrites"]["key"]} <= set(stored)
+    assert (result["rewrites"]["storage_class"], result["rewrites"]["early_days"]) == ("STANDARD", 0)
     restores_well(slow, source, tmp_path / "dest")
 
 

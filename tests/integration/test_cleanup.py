@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ import pytest
 from integration.conftest import RunPlaybook
 
 from ansible_collections.permafrost.backup.plugins.module_utils import cleaning, command, errors
-from ansible_collections.permafrost.backup.plugins.module_utils.schema import CREDENTIALS
+from ansible_collections.permafrost.backup.plugins.module_utils.schema import CREDENTIALS, RETENTION
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_cleanup
 from lab import kills, trees
 from lab.s3.client_api import S3Lab
 from unit import stage as stages
+from unit.priced import TABLE
 
 BUCKET = "cleanup"
 # The fulls and incrementals of the history: three chains.
@@ -76,13 +78,18 @@ class History:
             **changes,
         }
 
-    def copy(self, prefix: str, state_dir: Path | None = None) -> None:
-        """The bucket's part below another prefix, in the order in which it was written; and the archive directory."""
+    def copy(self, prefix: str, state_dir: Path | None = None, volumes: str = "STANDARD") -> None:
+        """The bucket's part below another prefix, in the order in which it was written; and the archive directory.
+
+        ``volumes`` is their storage class.
+        """
         client, made = self.s3.client(), self.stage.job()
         entries = client.list_objects_v2(Bucket=BUCKET, Prefix=made.key_prefix)["Contents"]
         for entry in sorted(entries, key=lambda one: one["LastModified"]):
             key = prefix + "/" + entry["Key"].removeprefix(made.key_prefix)
-            client.copy_object(Bucket=BUCKET, Key=key, CopySource={"Bucket": BUCKET, "Key": entry["Key"]})
+            storage_class = volumes if ".difftar" in key else "STANDARD"
+            source = {"Bucket": BUCKET, "Key": entry["Key"]}
+            client.copy_object(Bucket=BUCKET, Key=key, CopySource=source, StorageClass=storage_class)
         if state_dir:
             shutil.copytree(made.archive_dir, state_dir / made.name / "archive")
 
@@ -272,6 +279,41 @@ def goes_on(history: History, tmp_path: Path) -> None:
     for number, at in enumerate((chain_times(history)[1][0], made["set"]["time"])):
         kills.succeeded(kills.run("duplicity_restore", job=job, time=at, dest=str(tmp_path / f"back {number}")))
         kills.same(expected[at], tmp_path / f"back {number}")
+
+
+# --- minimum storage ------------------------------------------------------------------------------------------------
+
+
+class HalfAYearLater(datetime):
+    """The clock when the minimum is over."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + timedelta(days=181)
+
+
+def test_deep_archive_waits_until_it_is_free(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains that are minutes old stay, and are named with their date; they go early when they may, and free later."""
+    history.copy("deep", volumes="DEEP_ARCHIVE")
+    before, first = history.keys("deep"), chain_times(history)[0]
+    job = history.job("deep", tmp_path / "elsewhere", storage_class="DEEP_ARCHIVE", **NO_ENGINE)
+    waiting = cleanup(job, keep_fulls=2)
+    assert (waiting["changed"], history.keys("deep")) == (False, before)
+    assert [one["time"] for one in waiting["held"]] == [*reversed(first)]
+    assert {one["early_days"] for one in waiting["held"]} == {180}
+    assert "8 would fit" in " ".join(waiting["warnings"])
+    early = cleanup(job, check=True, keep_fulls=2, early_delete="warn", prices=TABLE)
+    assert [one["time"] for one in early["sets"]] == [*reversed(first)]
+    assert 0 < Decimal(early["early_delete_usd"]) < 1
+    with monkeypatch.context() as clock:
+        clock.setattr(cleaning, "datetime", HalfAYearLater)
+        free = cleanup(job, check=True, keep_fulls=2, prices=TABLE)
+    assert (free["held"], Decimal(free["early_delete_usd"])) == ([], 0)
+    rules = {name: option.get("default") for name, option in RETENTION["options"].items()}
+    allowed = cleanup({**job, "retention": {**rules, "keep_fulls": 2, "early_delete": "allow"}})
+    gone = {key.removeprefix("deep/") for one in allowed["sets"] for key in one["keys"]}
+    assert history.keys("deep") == before - gone
+    assert [one["keys"] for one in free["sets"]] == [one["keys"] for one in allowed["sets"]]
 
 
 # --- kills and refusals ---------------------------------------------------------------------------------------------

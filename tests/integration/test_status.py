@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,75 @@ def test_a_report_of_good_and_bad_jobs(playbook: RunPlaybook, job: Job, s3: S3La
     assert again.code == 2
     assert [task.status for task in again.tasks if task.name == "Write the page"] == ["ok"]
     assert without_times(report) == before
+
+
+# --- what it costs --------------------------------------------------------------------------------------------------
+
+FULLS = 3
+GB = 1 << 30
+
+
+def three_jobs(place: Path, job: Job, source: Path) -> Path:
+    """One host with three jobs of one source, which keep one full, two and three, and may delete early."""
+    host = play.INVENTORY["all"]["hosts"]["web01"]
+    jobs = [
+        {
+            **job,
+            "name": f"{job['name']}-{count}",
+            "source": str(source),
+            "target": f"{job['target']}-{count}",
+            "retention": {"keep_fulls": count, "early_delete": "allow"},
+            "cleanup_credentials": job["credentials"],
+        }
+        for count in range(1, FULLS + 1)
+    ]
+    path = place / "hosts.yml"
+    groups = {"hosts": {"web01": {**host, "duplicity_jobs": jobs}}}
+    keepers = {"children": {"permafrost_keepers": {"hosts": {"web01": None}}}}
+    path.write_text(yaml.safe_dump({"all": {**groups, **keepers}}), encoding="utf-8")
+    return path
+
+
+def month_of(s3: S3Lab, bucket: str, prefix: str) -> Fraction:
+    """What lies below a prefix, by hand: bytes at their class, and what an archived object takes beside them."""
+    usd = {"DEEP_ARCHIVE": Fraction("0.00099"), "STANDARD": Fraction("0.023")}
+    total = Fraction(0)
+    for entry in s3.state(bucket, prefix):
+        total += entry["size"] * usd[entry["storage_class"]]
+        if entry["storage_class"] == "DEEP_ARCHIVE":
+            total += 32 * 1024 * usd["DEEP_ARCHIVE"] + 8 * 1024 * usd["STANDARD"]
+    return total / GB
+
+
+def test_what_jobs_of_different_retention_cost(
+    playbook: RunPlaybook, job: Job, s3: S3Lab, bucket: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "data").write_bytes(os.urandom(2_000_000))
+    hosts = three_jobs(tmp_path, job, source)
+    for _full in range(FULLS):
+        assert playbook("permafrost.backup.backup", inventory=hosts, full="true").code == 0
+    cleaned = playbook("permafrost.backup.cleanup", inventory=hosts)
+    assert cleaned.code == 0, cleaned.output
+    assert "would fit" in cleaned.output
+    looked = playbook("permafrost.backup.status", inventory=hosts, report_dir=str(tmp_path / "report"))
+    assert looked.code == 0, looked.output
+    found = json.loads((tmp_path / "report" / "status.json").read_text())
+    rows = sorted(found["rows"], key=lambda row: row["job"])
+    assert [row["chain_count"] for row in rows] == [1, 2, 3]
+    for row, count in zip(rows, range(1, FULLS + 1)):
+        month = month_of(s3, bucket, f"web01/data-{count}/")
+        assert abs(Fraction(row["month_usd"]) - month) < Fraction(1, 10**8)
+        assert [one["tier"] for one in row["restores"]] == ["Standard", "Bulk"]
+        assert f"{row['job']}: $0.01 a month; restored whole: Standard $0.01, Bulk $0.01" in looked.output
+    months = [Fraction(row["month_usd"]) for row in rows]
+    assert abs(months[2] - 3 * months[0]) < months[0] / 10
+    assert abs(Fraction(found["cost"]["month_usd"]) - sum(months)) < Fraction(1, 10**8)
+    assert "a month by the prices of us-east-1" in (tmp_path / "report" / "status.html").read_text()
+    reckoned = playbook("permafrost.backup.cost", inventory=hosts, job=f"{job['name']}-{FULLS}")
+    assert reckoned.code == 0, reckoned.output
+    told = reckoned.result("glacier_cost_info")
+    assert {(one["way"], one["storage_class"]) for one in told["costs"]} >= {("raw", "STANDARD"), ("job", "GLACIER")}
+    assert abs(Fraction(told["stored"]["month_usd"]) - months[2]) < Fraction(1, 10**8)
+    assert Fraction(told["stored"]["early_delete_usd"]) > 0

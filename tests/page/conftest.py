@@ -14,7 +14,8 @@ from lab import play
 from lab.browser import Browser, browser
 from lab.places import CHECKOUT
 from unit import fleets
-from unit.fleets import GIB, NOW, backup_set, chain, look, record, run
+from unit.fleets import GIB, NOW, backup_set, chain, look, objects, record, run
+from unit.priced import PRICES
 
 TEMPLATE = CHECKOUT / "playbooks" / "tasks" / "templates" / "status.html.j2"
 # A name that would become markup, were it not escaped.
@@ -40,6 +41,8 @@ def jobs() -> dict[str, list[dict[str, Any]]]:
             name,
             chains=[chain(backup_set(41, size, "full")), chain(backup_set(14, size, "full"), *incrementals)],
             size_bytes={"DEEP_ARCHIVE": 2 * size, "STANDARD": size // 200},
+            stored=[objects("DEEP_ARCHIVE", 90, 2 * size), objects("STANDARD", 30, size // 200)],
+            newest_volumes=[objects("DEEP_ARCHIVE", 45, size)],
             last_success=record(0.1 + number % 20 / 20),
             last_drill=record(30) if number % 3 == 0 else None,
             history=[
@@ -63,7 +66,7 @@ def state() -> dict[str, Any]:
     for host, looks in jobs().items():
         own = [fleets.job(one["item"], target=f"s3://acme-dr/{host}/{one['item']}") for one in looks]
         seen[host] = fleet.seen(own, looks, None)
-    return fleet.status(seen, NOW)
+    return fleet.status(seen, NOW, PRICES)
 
 
 @pytest.fixture(scope="session")

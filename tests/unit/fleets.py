@@ -68,6 +68,11 @@ def record(days: float, cause: str | None = None, unreadable: int = 0) -> dict[s
     }
 
 
+def objects(storage_class: str, count: int, size: int) -> dict[str, Any]:
+    """So many objects of a class."""
+    return {"storage_class": storage_class, "object_count": count, "size_bytes": size, "padding_bytes": 0}
+
+
 def look(name: str = "web01-data", **changes: Any) -> dict[str, Any]:
     """What a loop over jobs registers of one that is as it should be."""
     chains = [
@@ -84,6 +89,8 @@ def look(name: str = "web01-data", **changes: Any) -> dict[str, Any]:
         "unknown": [],
         "size_bytes": {"DEEP_ARCHIVE": 24 * GIB, "STANDARD": 4000},
         "object_count": 20,
+        "stored": [objects("DEEP_ARCHIVE", 8, 24 * GIB), objects("STANDARD", 8, 4000)],
+        "newest_volumes": [objects("DEEP_ARCHIVE", 4, 13 * GIB)],
         "last_run": record(0.4),
         "last_success": record(0.4),
         "last_drill": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils import fleet, fl
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadTime
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from unit import fleets
-from unit.fleets import GIB, NOW, ago, backup_set, chain, look, record, run
+from unit.fleets import GIB, NOW, ago, backup_set, chain, look, objects, record, run
+from unit.priced import PRICES
 
 BUSY = {"cause": "busy", "what": "The backup is at work.", "meaning": "Two would damage.", "next_step": "Wait."}
 
@@ -177,3 +179,41 @@ def test_a_second_look_at_the_same_changes_only_times() -> None:
         for one in found["rows"]:
             del one["last_success_age_seconds"], one["last_full_age_seconds"]
     assert first == second
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def priced(*looks: dict[str, Any]) -> dict[str, Any]:
+    jobs = [fleets.job(one["item"]) for one in looks]
+    return fleet.status({"web01": fleet.seen(jobs, looks, None)}, NOW, PRICES)
+
+
+def test_what_each_job_costs_by_hand() -> None:
+    """24 GB and 8 x 32 KB of Deep Archive, 8 x 8 KB and 4000 bytes of STANDARD; and a restore of 4 volumes of 13 GB."""
+    small = look("b", stored=[objects("STANDARD", 3, 30 * GIB)], newest_volumes=[objects("STANDARD", 2, 10 * GIB)])
+    found = priced(look("a"), small, look("c", chains=[], stored=[], newest_volumes=[]))
+    rows = {row["job"]: row for row in found["rows"]}
+    month = 24 * Fraction("0.00099") + Fraction(8 * 32 * 1024, GIB) * Fraction("0.00099")
+    month += Fraction(8 * 8 * 1024 + 4000, GIB) * Fraction("0.023")
+    assert abs(Fraction(rows["a"]["month_usd"]) - month) < Fraction(1, 10**8)
+    copies = 13 * Fraction("0.023") * 6 / 30  # within 48 hours, and three days more
+    reading = 4 * Fraction("0.0004") / 1000 + 13 * Fraction("0.09")
+    bulk = 4 * Fraction("0.025") / 1000 + 13 * Fraction("0.0025")
+    standard = 4 * Fraction("0.1") / 1000 + 13 * Fraction("0.02")
+    assert [(one["tier"], round(Fraction(one["total_usd"]), 8)) for one in rows["a"]["restores"]] == [
+        ("Standard", round(standard + copies + reading, 8)), ("Bulk", round(bulk + copies + reading, 8)),
+    ]  # fmt: skip
+    assert rows["b"]["month_usd"] == "0.69"
+    assert rows["b"]["restores"] == [{"tier": None, "total_usd": "0.9000008"}]
+    assert (rows["c"]["month_usd"], rows["c"]["restores"]) == ("0", [])
+    assert Fraction(found["cost"]["month_usd"]) == Fraction(rows["a"]["month_usd"]) + Fraction("0.69")
+    assert (found["cost"]["region"], found["cost"]["prices_date"]) == ("us-east-1", "2026-06")
+    assert [line.split(":")[0] for line in fleet_page.costs(found)] == ["web01 b", "web01 a", "web01 c", "together"]
+
+
+def test_a_cost_that_is_not_known() -> None:
+    found = priced(look("a", stored=[objects("INTELLIGENT_TIERING", 1, GIB)]), {"item": "b", "msg": "no"})
+    assert [row["month_usd"] for row in found["rows"]] == [None, None]
+    assert model(look())["cost"] is None
+    assert fleet_page.costs(model(look())) == []

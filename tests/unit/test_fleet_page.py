@@ -11,13 +11,14 @@ from ansible_collections.permafrost.backup.plugins.module_utils import fleet, fl
 from lab.places import CHECKOUT
 from unit import fleets
 from unit.fleets import GIB, NOW, look, record, run
+from unit.priced import PRICES
 
 TEMPLATE = CHECKOUT / "playbooks" / "tasks" / "templates" / "status.html.j2"
 
 
 def page(*looks: dict[str, Any]) -> dict[str, Any]:
     seen = fleet.seen([fleets.job(one["item"]) for one in looks], looks, None)
-    return fleet_page.page(fleet.status({"web01": seen}, NOW))
+    return fleet_page.page(fleet.status({"web01": seen}, NOW, PRICES))
 
 
 def cells(changes: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def test_cells() -> None:
         "full": ("10 d of 4W", "2026-11-15 12:00"),
         "chains": ("2", "newest 2 sets"),
         "size": ("24.0 GiB", "DEEP_ARCHIVE 24.0 GiB", "STANDARD 3.9 KiB"),
+        "cost": ("$0.03", "Standard $1.50", "Bulk $1.27"),
         "missing": ("0",),
         "unreadable": ("0",),
         "drill": ("never proven",),

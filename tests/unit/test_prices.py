@@ -30,6 +30,7 @@ def test_the_shipped_table_has_every_figure_with_its_source() -> None:
     assert all(one.source for one in PRICES.figures.values())
     assert {name for name, one in PRICES.figures.items() if not one.verified} == {
         "STANDARD.get_1000", "GLACIER_IR.get_1000", "GLACIER.get_1000", "DEEP_ARCHIVE.get_1000", "egress_gb",
+        "GLACIER_IR.put_1000",
         "DEEP_ARCHIVE.Standard.request_1000", "DEEP_ARCHIVE.Bulk.request_1000", "DEEP_ARCHIVE.Bulk.data_gb",
     }  # fmt: skip
 

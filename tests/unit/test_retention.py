@@ -172,6 +172,48 @@ def test_a_second_run_finds_nothing(chains: Chains, rules: dict[str, Any], last:
     assert bucket.requests(**rules, delete_last_chain=last) == []
 
 
+# --- minimum storage ------------------------------------------------------------------------------------------------
+
+# Volumes of DEEP_ARCHIVE are free so many hours after they were written.
+MINIMUM = 180 * 24
+
+
+@settings(deadline=None)
+@given(histories(), RULES, st.integers(-1, 501))
+def test_what_is_paid_for_stays_with_all_that_it_builds_on(chains: Chains, rules: dict[str, Any], border: int) -> None:
+    bucket = filled(chains)
+    whole = going(bucket.plan(**rules))
+    plan = bucket.plan(**rules, free_at=at(border + MINIMUM))
+    held = {hour: one.free_from for hour, one in zip(hours(one.backup_set for one in plan.held), plan.held)}
+    assert sorted([*going(plan), *held]) == sorted(whole)
+    assert all(hour <= border for hour in going(plan))
+    for chain in chains:
+        for hour in set(chain) & set(held):
+            reason = max(one for one in chain if one in held)
+            assert (reason > border, held[hour]) == (True, at(reason + MINIMUM))
+    for keys in requests_of(plan):
+        bucket.delete(keys)
+    assert bucket.found.orphaned == bucket.found.interrupted == []
+    for keys in bucket.requests(**rules, free_at=max([NOW, *(free for free in held.values() if free)])):
+        bucket.delete(keys)
+    rest = filled(chains)
+    for keys in rest.requests(**rules):
+        rest.delete(keys)
+    assert bucket.objects == rest.objects
+
+
+def test_an_interrupted_set_that_is_paid_for_stays_and_can_be_resumed() -> None:
+    bucket = filled(THREE)
+    bucket.add(None, 80, complete=False)
+    bucket.upload(names_of(None, 80, 3)[2], at(80))
+    ours = frozenset({(None, at(80))})
+    plan = bucket.plan(orphans=True, ours=ours, free_at=NOW - timedelta(days=390))
+    assert (going(plan), hours(one.backup_set for one in plan.held), plan.uploads) == ([], [80], ())
+    assert hours(plan.left) == [80]
+    free = bucket.plan(orphans=True, ours=ours, free_at=at(80 + MINIMUM))
+    assert (going(free), len(free.uploads), free.held) == ([80], 1, ())
+
+
 def test_a_full_without_its_incrementals_is_as_old_as_itself() -> None:
     plan = filled(THREE).plan(older_than=at(41), keep_incrementals_of=1)
     assert going(plan) == [30, 20, 10, 50, 40]

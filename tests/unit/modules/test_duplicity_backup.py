@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import errors
+from ansible_collections.permafrost.backup.plugins.module_utils import errors, resuming
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_backup
 from unit import keyring, transcript
 from unit.modules.world import World
+from unit.priced import TABLE
 
 
 def record(world: World, name: str) -> dict[str, object]:
@@ -258,3 +260,44 @@ def test_options_are_checked(world: World) -> None:
     assert "passphrase" in result["msg"]
     result = world.run(duplicity_backup, {"job": world.job(target="s3://only-a-bucket")})
     assert result["error"]["cause"] == "bad_input"
+
+
+def test_a_volume_that_is_written_anew_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The incremental lost its manifest, and has two of three volumes behind one another."""
+    (manifest,) = (key for key in world.objects if "duplicity-inc" in key and ".manifest" in key)
+    name = manifest.rpartition("/")[2]
+    content = world.content(manifest)
+    archive = Path(world.directory, "state", "web01-data", "archive", "web01-data")
+    archive.mkdir(parents=True)
+    volumes = sorted(key for key in world.objects if "duplicity-inc" in key and ".difftar" in key)
+    assert len(volumes) > 1
+    world.drop(name)
+    world.drop("duplicity-new")
+    world.change(".difftar", storage_class="DEEP_ARCHIVE", last_modified=datetime.now(timezone.utc))
+    (archive / f"{name}.part").write_bytes(content)
+    monkeypatch.setattr(resuming, "changed", lambda *_args: False)
+    monkeypatch.setattr(resuming.time, "sleep", lambda _seconds: None)
+    world.replies.update(check="check-changed", backup="incremental")
+    checked = world.run(duplicity_backup, {"job": world.job()}, check=True)
+    assert (checked["rewrites"]["key"], checked["rewrites"]["early_days"]) == (volumes[-1], 180)
+    assert "is written anew" in str(checked["warnings"])
+    world.change(".difftar", storage_class="STANDARD")
+    free = world.run(duplicity_backup, {"job": world.job()}, check=True)
+    assert (free["rewrites"]["early_days"], "warnings" in free) == (0, False)
+    monkeypatch.setattr(resuming, "changed", lambda *_args: True)
+    assert world.run(duplicity_backup, {"job": world.job()}, check=True)["rewrites"] is None
+
+
+def test_what_makes_no_sense_is_told_before_the_act_and_after(world: World) -> None:
+    world.replies.update(check="check-changed", backup="incremental")
+    rules = {"keep_fulls": 7}
+    for check in (True, False):
+        result = world.run(duplicity_backup, {"job": world.job(retention=rules)}, check=check)
+        (told,) = result["economy"]
+        assert "8 would fit" in told
+        assert told in str(result["warnings"])
+    small = world.job(volume_size=1)
+    priced = world.run(duplicity_backup, {"job": small, "prices": TABLE}, check=True)
+    assert "job.volume_size is 1: " in " ".join(priced["economy"])
+    assert world.run(duplicity_backup, {"job": small}, check=True)["economy"] == []
+    assert "prices" in world.run(duplicity_backup, {"job": world.job(), "prices": {"region": "x"}})["msg"]

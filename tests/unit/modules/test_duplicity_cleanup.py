@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_stamp, to_w3
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_cleanup
 from unit.modules.world import World
+from unit.priced import TABLE
 
 PREFIX = "web01/data/"
 TODAY = datetime.now(timezone.utc).replace(microsecond=0)
@@ -49,7 +51,11 @@ def chains(world: World) -> None:
 
 
 def cleanup(world: World, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    return world.run(duplicity_cleanup, {"job": world.job(), **options}, check=check)
+    """A class without a minimum in the job, and permission for the objects, which are in another."""
+    given = {"job": world.job(storage_class="STANDARD"), "early_delete": "allow", **options}
+    return world.run(
+        duplicity_cleanup, {name: value for name, value in given.items() if value is not None}, check=check
+    )
 
 
 def own_host(world: World, partial: str | None = None) -> Path:
@@ -86,6 +92,50 @@ def test_check_mode_and_the_run_say_the_same(world: World) -> None:
     assert "duplicity-" not in done["diff"]["after"]
 
 
+def test_what_s3_bills_for_longer_stays_until_it_is_free(world: World) -> None:
+    """Deep Archive: 60 and 50 days old of 180. The one that builds on the full says when both are free."""
+    old = add(world, None, 300)
+    refused = cleanup(world, early_delete="refuse", keep_fulls=1)
+    assert [one["keys"] for one in refused["sets"]] == [old]
+    assert [(one["kind"], one["early_days"], one["free_from"]) for one in refused["held"]] == [
+        ("incremental", 130, to_w3(days_ago(50 - 180))), ("full", 120, to_w3(days_ago(50 - 180))),
+    ]  # fmt: skip
+    (told,) = refused["warnings"]
+    assert "2 sets stay for now, since S3 bills them for the rest of their minimum in any case: that of " in str(told)
+    assert (refused["changed"], len(refused["kept"])) == (True, 2)
+    assert cleanup(world, early_delete="refuse", keep_fulls=1)["changed"] is False
+    assert cleanup(world, keep_fulls=1, early_delete=None, job=world.job())["held"], "by default"
+    warned = cleanup(world, early_delete="warn", keep_fulls=1, prices=TABLE, check=True)
+    (told,) = warned["warnings"]
+    assert (
+        f"2 sets are deleted before S3 stops to bill them, for 130 days at the most, {warned['early_delete_usd']}"
+        in str(told)
+    )
+    assert "warnings" not in cleanup(world, keep_fulls=1)
+
+
+def test_what_a_deletion_costs_early_by_hand(world: World) -> None:
+    """Two volumes of 10 bytes and 32 KB at Deep Archive's price, and 8 KB at STANDARD's, for 120 and 130 days."""
+    result = cleanup(world, keep_fulls=1, prices=TABLE, check=True)
+    day = (Decimal(2 * (32 * 1024 + 10)) * Decimal("0.00099") + Decimal(2 * 8 * 1024) * Decimal("0.023")) / 2**30 / 30
+    for one, days in zip(result["sets"], (130, 120)):
+        assert one["early_days"] == days
+        assert abs(Decimal(one["early_delete_usd"]) - day * days) < Decimal("2e-9")
+    assert sum(Decimal(one["early_delete_usd"]) for one in result["sets"]) == Decimal(result["early_delete_usd"])
+    assert "early_delete_usd" not in cleanup(world, keep_fulls=1, check=True)
+    assert (
+        "which this quote needs" in cleanup(world, keep_fulls=1, prices={**TABLE, "figures": {"egress_gb": 1}})["msg"]
+    )
+
+
+def test_retention_that_does_not_fit_the_class_is_told(world: World) -> None:
+    job = world.job(full_if_older_than="4W")
+    (told,) = cleanup(world, job=job, keep_fulls=7)["warnings"]
+    assert "keep_fulls is 7" in str(told)
+    assert "8 would fit" in str(told)
+    assert "warnings" not in cleanup(world, job=job, keep_fulls=8)
+
+
 def test_it_needs_no_engine_and_leaves_nothing_on_the_host(world: World) -> None:
     world.fails["info"] = errors.Busy("It runs.")
     cleanup(world, keep_fulls=1, orphans=True)
@@ -105,7 +155,7 @@ def test_credentials_of_its_own(world: World) -> None:
 def test_rules_and_credentials_of_the_job_count_where_the_task_has_none(world: World) -> None:
     who = {"access_key": "OLD", "secret_key": "secret-of-cleanup"}
     job = world.job(
-        retention={"keep_fulls": 1},
+        retention={"keep_fulls": 1, "early_delete": "allow"},
         cleanup_credentials=who,
         credentials={"access_key": "JOB", "secret_key": "secret-of-the-job"},
     )
@@ -241,6 +291,19 @@ def test_what_this_host_began_goes_at_once_and_is_forgotten(world: World) -> Non
     assert cleanup(world, orphans=True)["sets"][0]["keys"] == keys
     assert world.deleted == [keys]
     assert not (archive / partial).exists()
+
+
+def test_what_this_host_began_and_s3_bills_for_longer_can_still_be_resumed(world: World) -> None:
+    add(world, None, 0, complete=False)
+    partial = f"duplicity-full.{to_stamp(TODAY)}.manifest.part"
+    archive = own_host(world, partial)
+    world.uploads = [
+        Upload(f"{PREFIX}duplicity-full.{to_stamp(one)}.vol9.difftar.gz", "1", days_ago(9))
+        for one in (TODAY, days_ago(60))
+    ]
+    result = cleanup(world, orphans=True, early_delete="refuse")
+    assert (result["sets"], len(result["held"]), len(result["uploads"])) == ([], 1, 1)
+    assert (archive / partial).exists()
 
 
 def test_an_archive_directory_alone_does_not_make_a_host_the_writer(world: World) -> None:

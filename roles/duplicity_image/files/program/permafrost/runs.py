@@ -105,7 +105,7 @@ def _clean(archive: Archive, options: dict[str, Any]) -> Done:
     if job.retention is None or job.cleanup_credentials is None:
         raise BadInput("The job file is not that of a cleanup: it lacks retention or cleanup_credentials.")
     own = Archive(replace(job, credentials=job.cleanup_credentials), runner=archive.engine)
-    result = cleaning.clean(own, job.retention.rules(_now()), check_mode=False)
+    result = cleaning.clean(own, job.retention, check_mode=False)
     line = (
         f"deleted {len(result['sets'])} sets in {result['object_count']} objects, {sum(result['size_bytes'].values())} "
         f"bytes; {len(result['kept'])} chains stay"
