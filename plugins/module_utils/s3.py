@@ -25,6 +25,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EndpointUnreachable,
     MissingLibrary,
     NoCredentials,
+    PermafrostError,
     VolumesFrozen,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
@@ -175,6 +176,17 @@ class Bucket:
         except BackendFailed as error:
             if error.facts["code"] != "NoSuchUpload":
                 raise
+
+    def ask(self, operation: str, absent: Sequence[str] = (), **params: Any) -> dict[str, Any] | None:
+        """One call about the bucket itself, by botocore's name; None where S3 replies with a code of ``absent``."""
+        try:
+            with self._explained(operation.replace("_", " ")):
+                reply: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **params)
+                return reply
+        except PermafrostError as error:
+            if error.facts.get("code") in absent:
+                return None
+            raise
 
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         """Ask once for a thaw; ``days`` is how long the copy stays. Returns one of the five states.

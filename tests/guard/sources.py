@@ -19,10 +19,10 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
-    "anomaly", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences",
-    "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs", "integrity", "job",
-    "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof", "report", "reporting", "retention",
-    "retrieval", "schema", "selection", "spreading", "times",
+    "anomaly", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
+    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs",
+    "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "proof",
+    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 

@@ -10,10 +10,10 @@ from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
-    "anomaly", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis", "differences",
-    "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs", "integrity", "job",
-    "log", "manifest", "offers", "openpgp", "pace", "policy", "prices", "proof", "report", "reporting", "retention",
-    "retrieval", "schema", "selection", "spreading", "times",
+    "anomaly", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
+    "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs",
+    "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "proof",
+    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

@@ -17,7 +17,15 @@ import pytest
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, proof, s3, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive,
+    bucket_making,
+    host,
+    placing,
+    proof,
+    s3,
+    thawing,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     LOG_FILE,
     RESTORE,
@@ -61,6 +69,8 @@ class World:
     proof: proof.Proof | None = field(default_factory=lambda: proof.Proof(files=1, size_bytes=7))  # the answer
     orders: list[dict[str, Any]] = field(default_factory=list)  # what proofs were about
     fetched: list[str] = field(default_factory=list)  # the names of objects that were read piece by piece
+    bucket_replies: dict[str, Any] = field(default_factory=dict)  # operation of a bucket -> reply, None for "absent"
+    bucket_asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def job(self, **changes: Any) -> dict[str, Any]:
         """The options of a task's job."""
@@ -256,6 +266,12 @@ class FakeBucket:
         if failed:
             raise BackendFailed("Some were not deleted.", failed=failed)
 
+    def ask(self, operation: str, absent: Sequence[str] = (), **params: Any) -> Any:
+        if operation in self.world.fails:
+            raise self.world.fails[operation]
+        self.world.bucket_asked.append((operation, params))
+        return self.world.bucket_replies.get(operation, None if absent else {})
+
     def thaw(self, key: str, *, tier: str, days: int) -> str:
         self.world.thawed.append((key, tier, days))
         reply = self.world.thaw_replies.get(key, "accepted")
@@ -274,6 +290,7 @@ def make(monkeypatch: pytest.MonkeyPatch, directory: Path, capture: pytest.Captu
     monkeypatch.setattr(archive, "Engine", type("Engine", (FakeEngine,), {"world": made}))
     monkeypatch.setattr(archive, "Bucket", bucket)
     monkeypatch.setattr(thawing, "Bucket", bucket)
+    monkeypatch.setattr(bucket_making, "Bucket", bucket)
     yield made
 
 
