@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import bucket_settings
+from ansible_collections.permafrost.backup.plugins.module_utils import bucket_settings, checks
 from ansible_collections.permafrost.backup.plugins.module_utils.bucket_settings import State, Wanted
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
@@ -44,7 +44,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     bucket = Bucket(
         params["name"],
         credentials=checked_credentials(params["credentials"]),
-        endpoint_url=params["endpoint_url"],
+        endpoint_url=checks.endpoint(params["endpoint_url"]),
         region=params["region"],
         ca_bundle=params["ca_bundle"],
     )

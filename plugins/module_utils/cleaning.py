@@ -14,7 +14,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, glacier, host, manifest, retention
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    glacier,
+    host,
+    keeping,
+    manifest,
+    retention,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -54,6 +61,9 @@ def clean(archive: Archive, rules: retention.Rules, check_mode: bool) -> dict[st
         contents = retention.sort_contents(listing, uploads, job.file_prefixes)
         plan = retention.make_plan(found, listing, contents, replace(rules, ours=ours))
         result = _facts(found, listing, contents, plan)
+        facts = keeping.kept(archive.bucket, plan.objects, datetime.now(timezone.utc))
+        result.setdefault("warnings", []).extend(facts.pop("warnings", []))
+        result.update(facts)
         if unchecked:
             result.setdefault("warnings", []).append(
                 f"The owner of {unchecked} of {len(found.chains)} chains was not checked: their manifests are "

@@ -34,7 +34,7 @@ _BLOCK = 1 << 20
 class Source(Protocol):
     """What objects are read from."""
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         """The content of an object piece by piece."""
 
 
@@ -44,6 +44,7 @@ class Wanted:
 
     key: str
     sha1: str | None = None
+    version_id: str | None = None
 
     @property
     def name(self) -> str:
@@ -158,7 +159,7 @@ def _bring(here: Path, source: Source, wanted: Wanted, stop: threading.Event) ->
     try:
         if wanted.sha1 and final.exists() and _sha1(final, stop) == wanted.sha1:
             return _One(wanted, "kept", final.stat().st_size)
-        size, digest = _write(draft, source.pieces(wanted.key), stop)
+        size, digest = _write(draft, source.pieces(wanted.key, wanted.version_id), stop)
     except VolumesFrozen:
         return _One(wanted, "frozen")
     except OSError as error:

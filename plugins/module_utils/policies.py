@@ -18,24 +18,25 @@ from ansible_collections.permafrost.backup.plugins.module_utils.job import parse
 
 BACKUP, CLEANUP, THAW, RESTORE = "backup", "cleanup", "thaw", "restore"
 PARTS = (BACKUP, CLEANUP, THAW, RESTORE)
-# What each may do with the job's objects.
+# What each may do with the job's objects, beside reading.
 _ON_OBJECTS = {
     # An upload that failed is aborted. No deletion, no thaw.
-    BACKUP: ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
-    # Manifests are read, to see whose they are. A deletion hides an object of a versioned bucket, and no more.
-    CLEANUP: ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject"),
-    THAW: ("s3:GetObject", "s3:RestoreObject"),
-    RESTORE: ("s3:GetObject",),
+    BACKUP: ("s3:AbortMultipartUpload", "s3:PutObject"),
+    # A deletion hides an object of a versioned bucket, and no more.
+    CLEANUP: ("s3:AbortMultipartUpload", "s3:DeleteObject"),
+    THAW: ("s3:RestoreObject",),
+    RESTORE: (),
 }
-# In a bucket with versions, these read older ones where a current one was overwritten.
-_ON_VERSIONS = {THAW: ("s3:GetObjectVersion",), RESTORE: ("s3:GetObjectVersion",)}
+# What each may read: whose a manifest is, how large a volume became that was just stored, what a path needs, all.
+_READS = {BACKUP: ("*",), CLEANUP: ("*.manifest*",), THAW: ("*.manifest*", "*.sigtar*"), RESTORE: ("*",)}
 _ON_LISTINGS = {
     BACKUP: ("s3:ListBucket", "s3:ListBucketMultipartUploads"),
     CLEANUP: ("s3:ListBucket", "s3:ListBucketMultipartUploads"),
     THAW: ("s3:ListBucket",),
     RESTORE: ("s3:ListBucket",),
 }
-_LISTS_VERSIONS = (THAW, RESTORE)
+# In a bucket with versions, these use older ones where a current one was overwritten.
+_USES_VERSIONS = (THAW, RESTORE)
 # What of the bucket itself a part asks for.
 _ON_BUCKET = {CLEANUP: ("s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")}
 # An upload in parts is also decrypted, and so are manifests that are read.
@@ -112,15 +113,17 @@ def policy(
 ) -> Document:
     """What one part needs below these key prefixes, and nothing else."""
     arn, below = bucket_arn(bucket, partition), [f"{literally(prefix)}/" for prefix in prefixes]
-    listings, objects = list(_ON_LISTINGS[part]), list(_ON_OBJECTS[part])
-    if versions and part in _LISTS_VERSIONS:
+    listings, reads = list(_ON_LISTINGS[part]), ["s3:GetObject"]
+    if versions and part in _USES_VERSIONS:
         listings.append("s3:ListBucketVersions")
-        objects += _ON_VERSIONS[part]
+        reads.append("s3:GetObjectVersion")
     statements = [
         # With its slash, a prefix is not the begin of a neighbour's.
         _allow("List", listings, [arn], {"StringLike": {"s3:prefix": [f"{one}*" for one in below]}}),
-        _allow("Objects", sorted(objects), [f"{arn}/{one}*" for one in below]),
+        _allow("Read", reads, [f"{arn}/{one}{name}" for one in below for name in _READS[part]]),
     ]
+    if _ON_OBJECTS[part]:
+        statements.append(_allow("Objects", list(_ON_OBJECTS[part]), [f"{arn}/{one}*" for one in below]))
     if part in _ON_BUCKET:
         statements.append(_allow("Bucket", list(_ON_BUCKET[part]), [arn]))
     if key:

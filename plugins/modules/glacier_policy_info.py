@@ -87,7 +87,7 @@ policies:
     restore:
       Version: "2012-10-17"
       Statement:
-        - Sid: Objects
+        - Sid: Read
           Effect: Allow
           Action: ["s3:GetObject"]
           Resource: ["arn:aws:s3:::acme-dr/web01/data/*"]

@@ -22,7 +22,7 @@ PURE = (
     "anomaly", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
     "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs",
     "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "proof",
-    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times", "versions",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ PURE = (
     "anomaly", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "credentials", "diagnosis",
     "differences", "encryption", "errors", "estimate", "extra_args", "fleet", "fleet_page", "glacier", "globs",
     "integrity", "job", "log", "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "proof",
-    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times",
+    "report", "reporting", "retention", "retrieval", "schema", "selection", "spreading", "times", "versions",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

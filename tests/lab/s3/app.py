@@ -11,7 +11,7 @@ from lab.s3.bridge import call_moto
 from lab.s3.control import Control
 from lab.s3.deletion import Deleter
 from lab.s3.faults import Faults
-from lab.s3.listing import list_objects
+from lab.s3.listing import list_object_versions, list_objects
 from lab.s3.message import Request, ResetError, Response, S3Error
 from lab.s3.operation import name_operation
 from lab.s3.policies import Policies
@@ -40,6 +40,7 @@ class App:
             "DeleteObjects": Deleter(self.policies),
             "ListObjects": list_objects,
             "ListObjectsV2": list_objects,
+            "ListObjectVersions": list_object_versions,
         }
 
     def __call__(self, request: Request, incoming: Incoming, go_on: Callable[[], None]) -> Response:

@@ -50,11 +50,22 @@ def test_only_below_the_prefixes(world: World) -> None:
     result = written(world, targets=[TARGET, "s3://acme-dr/web01/www/"])
     assert (result["bucket"], result["prefixes"]) == ("acme-dr", ["web01/data", "web01/www"])
     for document in result["policies"].values():
-        assert resources(document) == {
-            "arn:aws:s3:::acme-dr", "arn:aws:s3:::acme-dr/web01/data/*", "arn:aws:s3:::acme-dr/web01/www/*",
-        }  # fmt: skip
+        places = {one.partition("*")[0] for one in resources(document)}
+        assert places == {"arn:aws:s3:::acme-dr", "arn:aws:s3:::acme-dr/web01/data/", "arn:aws:s3:::acme-dr/web01/www/"}
         listing = document["Statement"][0]
         assert listing["Condition"] == {"StringLike": {"s3:prefix": ["web01/data/*", "web01/www/*"]}}
+
+
+def test_who_needs_no_data_cannot_read_them(world: World) -> None:
+    found = written(world)["policies"]
+    read = {part: document["Statement"][1]["Resource"] for part, document in found.items()}
+    below = "arn:aws:s3:::acme-dr/web01/data"
+    assert read == {
+        "backup": [f"{below}/*"],
+        "cleanup": [f"{below}/*.manifest*"],
+        "thaw": [f"{below}/*.manifest*", f"{below}/*.sigtar*"],
+        "restore": [f"{below}/*"],
+    }
 
 
 def test_a_prefix_is_no_pattern() -> None:

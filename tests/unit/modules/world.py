@@ -69,6 +69,9 @@ class World:
     proof: proof.Proof | None = field(default_factory=lambda: proof.Proof(files=1, size_bytes=7))  # the answer
     orders: list[dict[str, Any]] = field(default_factory=list)  # what proofs were about
     fetched: list[str] = field(default_factory=list)  # the names of objects that were read piece by piece
+    versions: dict[str, list[S3Object]] = field(default_factory=dict)  # key -> all versions of what was overwritten
+    noise: bytes = b"noise"  # what the current versions of these are
+    thawed_versions: dict[str, str | None] = field(default_factory=dict)
     bucket_replies: dict[str, Any] = field(default_factory=dict)  # operation of a bucket -> reply, None for "absent"
     bucket_asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -236,14 +239,23 @@ class FakeBucket:
     def objects(self, prefix: str) -> Iterator[S3Object]:
         yield from self.list(prefix).values()
 
-    def read(self, key: str, first: int | None = None) -> bytes:
+    def versions(self, prefix: str) -> dict[str, list[S3Object]] | None:
+        if not self.world.versions:
+            return None
+        current = {key: [replace(one, version_id="current")] for key, one in self.world.objects.items()}
+        found = {**current, **self.world.versions}
+        return {key: several for key, several in found.items() if key.startswith(prefix)}
+
+    def read(self, key: str, first: int | None = None, version_id: str | None = None) -> bytes:
         assert key in self.world.objects
+        if version_id is None and self.world.versions.get(key):
+            return self.world.noise
         return self.world.content(key)[:first]
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         name = key.rpartition("/")[2]
         self.world.fetched.append(name)
-        content = _of_one_volume(self.read(key))
+        content = _of_one_volume(self.read(key, version_id=version_id))
         yield content[:4]
         yield content[4:]
 
@@ -272,8 +284,9 @@ class FakeBucket:
         self.world.bucket_asked.append((operation, params))
         return self.world.bucket_replies.get(operation, None if absent else {})
 
-    def thaw(self, key: str, *, tier: str, days: int) -> str:
+    def thaw(self, key: str, *, tier: str, days: int, version_id: str | None = None) -> str:
         self.world.thawed.append((key, tier, days))
+        self.world.thawed_versions[key] = version_id
         reply = self.world.thaw_replies.get(key, "accepted")
         if isinstance(reply, list):  # one after the other
             reply = reply.pop(0)
