@@ -110,7 +110,7 @@ class Archive:
     def use_older(self) -> dict[str, glacier.S3Object]:
         """From now on, use the versions that sets had stored where current ones are newer; by name, which these are."""
         found = self._own(self.bucket.versions(self.job.key_prefix) or {})
-        if not found:
+        if all(len(several) == 1 for several in found.values()):
             return {}
         current = self._own(self.bucket.list(self.job.key_prefix))
         sets = [one for chain in self.collection(current).chains for one in chain.sets]

@@ -32,7 +32,8 @@ def stored(
                 continue
             # A resumption writes a volume again, so the last one counts that the manifest can mean.
             fitting = [other for other in _real(versions, name) if other.last_modified <= first.last_modified]
-            if fitting:
+            # A copy in place, for another storage class say, has the ETag of what it was made from.
+            if fitting and max(fitting, key=_time).etag != current[name].etag:
                 found[name] = max(fitting, key=_time)
     return found
 

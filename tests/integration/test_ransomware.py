@@ -114,6 +114,6 @@ def test_the_drill(
     restored = playbook("permafrost.backup.restore", **variables)
     assert restored.code == 0, restored.output
     kills.same(tree, tmp_path / "restored")
-    result = restored.result("duplicity_restore")
+    result = restored.results("duplicity_restore")[-1]
     assert result["proof"]["proven"] is True
     assert "overwritten after their sets were complete" in str(result["warnings"])

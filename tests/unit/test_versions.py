@@ -38,7 +38,9 @@ def test_nothing_was_overwritten() -> None:
 def test_all_was_overwritten() -> None:
     there = bucket()
     for several in there.values():
-        several.insert(0, replace(several[0], last_modified=WRITTEN + timedelta(days=3), version_id="noise"))
+        several.insert(
+            0, replace(several[0], etag="noise", last_modified=WRITTEN + timedelta(days=3), version_id="noise")
+        )
     assert found(there) == {VOLUME: "v1", SIGNATURE: "s1", MANIFEST: "m1"}
 
 
@@ -54,6 +56,12 @@ def test_a_resumption_counts() -> None:
     assert found(there) == {}
     there[VOLUME] += [of(VOLUME, 10, "noise")]
     assert found(there) == {VOLUME: "v2"}
+
+
+def test_a_copy_in_place_is_as_good() -> None:
+    there = bucket()
+    there[VOLUME].append(replace(of(VOLUME, 60, "copy"), etag="v1"))
+    assert found(there) == {}
 
 
 def test_a_put_that_was_cut_off_is_no_version() -> None:

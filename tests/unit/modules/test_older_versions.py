@@ -29,7 +29,8 @@ def attack(world: World, part: str = "") -> list[str]:
     found = [key for key in world.objects if part in key]
     for key in found:
         own = replace(world.objects[key], version_id=f"own {key[-12:]}")
-        world.objects[key] = replace(own, last_modified=own.last_modified + timedelta(days=9), version_id=None)
+        world.objects[key] = replace(own, etag="noise", last_modified=own.last_modified + timedelta(days=9))
+        world.objects[key] = replace(world.objects[key], version_id=None)
         world.versions[key] = [replace(world.objects[key], version_id="noise"), own]
     return found
 
