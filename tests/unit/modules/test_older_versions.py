@@ -143,3 +143,10 @@ def test_a_thaw_of_a_chain_finds_the_versions_itself(world: World) -> None:
     thaw(world, target="s3://life/web01/data")
     assert len(world.thawed_versions) > 2
     assert all(version == f"own {key[-12:]}" for key, version in world.thawed_versions.items())
+
+
+def test_a_host_that_only_seals_keeps_its_own_copies(world: World) -> None:
+    world.seal()
+    attack(world)
+    run(world, glacier_restore_info, encryption={"mode": "gpg", "encrypt_keys": ["0123456789ABCDEF"]})
+    assert "manifests" not in world.verbs()
