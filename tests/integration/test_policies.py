@@ -68,7 +68,7 @@ def jobs(job: Job, fleet: Fleet, host: str = "web01", **changes: Any) -> dict[st
 def causes(done: dict[str, Any]) -> dict[str, str]:
     """What became of each task. A failure says that it is the permission that lacks."""
     for one in done.values():
-        assert not one.get("failed") or "AccessDenied" in one["msg"] or "403" in one["msg"], one["msg"]
+        assert not one.get("failed") or "S3 refused" in one["msg"], one["msg"]
     return {name: one["error"]["cause"] if one.get("failed") else OK for name, one in done.items()}
 
 
