@@ -88,6 +88,16 @@ attributes:
       - permafrost.backup.cost
 """
 
+    GROUP_POLICY = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/permafrost.backup.policy) in C(module_defaults) to set O(region) and O(kms_key_arn).
+    support: full
+    membership:
+      - permafrost.backup.policy
+"""
+
     GROUP_S3 = r"""
 options: {}
 attributes:

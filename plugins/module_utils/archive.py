@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
     command,
@@ -25,6 +25,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     log,
     manifest,
     openpgp,
+    versions,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Engine, Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -54,6 +55,9 @@ SECRETS_REFUSED = (
 )
 
 
+_Found = TypeVar("_Found")
+
+
 class Runner(Protocol):
     """What runs duplicity: the engine of this host, or the container that this program is in already."""
 
@@ -81,6 +85,7 @@ class Archive:
         self.source = source or str(job.source)
         self._runner = runner
         self.rewrites: glacier.S3Object | None = None  # the volume that a resumed backup writes anew
+        self.older: dict[str, glacier.S3Object] = {}  # by name, what is used in the place of the current version
         self.new_secrets = False  # whether the backup that was prepared begins a chain of other secrets
 
     @cached_property
@@ -101,9 +106,32 @@ class Archive:
 
     def listing(self) -> dict[str, glacier.S3Object]:
         """The job's objects by file name (without the key prefix), as they are now. What is nested is another job's."""
+        return {**self._own(self.bucket.list(self.job.key_prefix)), **self.older}
+
+    def use_older(self) -> dict[str, glacier.S3Object]:
+        """From now on, use the versions that sets had stored where current ones are newer; by name, which these are."""
+        found = self._own(self.bucket.versions(self.job.key_prefix) or {})
+        if all(len(several) == 1 for several in found.values()):
+            return {}
+        current = self._own(self.bucket.list(self.job.key_prefix))
+        sets = [one for chain in self.collection(current).chains for one in chain.sets]
+        self.older = versions.stored(sets, current, found)
+        return self.older
+
+    def _own(self, objects: dict[str, _Found]) -> dict[str, _Found]:
         cut = len(self.job.key_prefix)
-        objects = self.bucket.list(self.job.key_prefix).items()
-        return {key[cut:]: found for key, found in objects if "/" not in key[cut:]}
+        return {key[cut:]: found for key, found in objects.items() if "/" not in key[cut:]}
+
+    def read(self, name: str) -> bytes:
+        """A small object of the job: the version that is used."""
+        return self.bucket.read(self.job.key_prefix + name, version_id=self._version(name))
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The same of a large one, piece by piece."""
+        return self.bucket.pieces(self.job.key_prefix + name, version_id=self._version(name))
+
+    def _version(self, name: str) -> str | None:
+        return self.older[name].version_id if name in self.older else None
 
     def collection(self, listing: Iterable[str]) -> manifest.Collection:
         """The chains that the names of a listing make up."""
@@ -244,7 +272,7 @@ class Archive:
         return newest
 
     def _manifest(self, one: manifest.BackupSet) -> bytes:
-        return self.bucket.read(self.job.key_prefix + str(one.manifest))
+        return self.read(str(one.manifest))
 
     def _open(self, one: manifest.BackupSet, content: bytes) -> None:
         """Let gpg open a manifest as it is in the bucket."""
@@ -320,7 +348,7 @@ class Archive:
     def _head(self, one: manifest.BackupSet) -> bytes:
         """A manifest of the bucket up to its list of files, which may be a million names."""
         head = b""
-        for piece in self.bucket.pieces(self.job.key_prefix + str(one.manifest)):
+        for piece in self.pieces(str(one.manifest)):
             head += piece
             at = head.find(b"\nFilelist ")
             if at >= 0:

@@ -71,8 +71,18 @@ def checked_terms(params: Mapping[str, Any], tier: str) -> Terms:
 
 
 def manifest(bucket: str, objects: Iterable[PlannedObject]) -> bytes:
-    """The CSV of the objects: bucket, and key as in a URL."""
-    return "".join(f"{bucket},{_in_url(one.key)}\n" for one in objects).encode("ascii")
+    """The CSV of the objects: bucket, and key as in a URL. Raises BadInput for older versions.
+
+    A manifest gives versions to all of its objects or to none.
+    """
+    lines = []
+    for one in objects:
+        if one.version_id:
+            raise BadInput(
+                f"{one.key} is wanted in an older version, and a batch job thaws current objects. Use method: requests."
+            )
+        lines.append(f"{bucket},{_in_url(one.key)}\n")
+    return "".join(lines).encode("ascii")
 
 
 def _in_url(key: str) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     costs,
     glacier,
     host,
+    keeping,
     manifest,
     prices,
     retention,
@@ -79,6 +80,9 @@ def clean(
         result = _facts(found, listing, contents, plan)
         result.update(_early_facts(plan, now, table))
         result["warnings"] = _warnings(archive.job, policy, plan, result)
+        locked = keeping.kept(archive.bucket, plan.objects, now)
+        result["warnings"] += locked.pop("warnings", [])
+        result.update(locked)
         if unchecked:
             result["warnings"].append(
                 f"The owner of {unchecked} of {len(found.chains)} chains was not checked: their manifests are "

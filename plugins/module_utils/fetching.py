@@ -35,7 +35,7 @@ _BLOCK = 1 << 20
 class Source(Protocol):
     """What objects are read from."""
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         """The content of an object piece by piece."""
 
 
@@ -45,6 +45,7 @@ class Wanted:
 
     key: str
     sha1: str | None = None
+    version_id: str | None = None
 
     @property
     def name(self) -> str:
@@ -169,7 +170,7 @@ def _bring(here: Path, source: Source, wanted: Wanted, stop: threading.Event) ->
             if _sha1(final, stop) == wanted.sha1:
                 return _One(wanted, "kept", final.stat().st_size)
             final.unlink()  # a plan would count it as whole
-        size, digest = _write(draft, source.pieces(wanted.key), stop)
+        size, digest = _write(draft, source.pieces(wanted.key, wanted.version_id), stop)
     except VolumesFrozen:
         return _One(wanted, "frozen")
     except VolumesMissing:

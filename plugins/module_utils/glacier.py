@@ -54,6 +54,7 @@ class S3Object:
     last_modified: datetime
     restoring: bool = False
     expires: datetime | None = None
+    version_id: str | None = None  # of an older version; without it the current one is meant
 
     def state(self, now: datetime) -> str:
         """ready (never frozen), frozen, thawing or thawed.
@@ -78,7 +79,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class PlannedObject:
-    """An object that a restore reads, with its state in the bucket at the time of the plan."""
+    """An object that a restore reads, with its state in the bucket at the time of the plan.
+
+    ``version_id`` names an older version, where the current one is not what the backup had stored.
+    """
 
     key: str
     size_bytes: int
@@ -86,6 +90,7 @@ class PlannedObject:
     state: str
     expires: str | None = None
     sha1: str | None = None
+    version_id: str | None = None
 
     @property
     def name(self) -> str:
@@ -166,7 +171,8 @@ def _planned(key: str, sha1: str | None, found: S3Object | None, now: datetime, 
     if found is None or found.size_bytes < least:
         return PlannedObject(key, 0, found.storage_class if found else None, MISSING, None, sha1)
     expires = to_w3(found.expires) if found.expires else None
-    return PlannedObject(key, found.size_bytes, found.storage_class, found.state(now), expires, sha1)
+    state, version = found.state(now), found.version_id
+    return PlannedObject(key, found.size_bytes, found.storage_class, state, expires, sha1, version)
 
 
 def check_tier(tier: str, volumes: Iterable[PlannedObject]) -> None:

@@ -17,7 +17,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -170,6 +170,13 @@ def write_file(job: Job, verb: str, name: str, content: bytes) -> None:
     place = Path(run_dir(job, verb), name)
     with _room(place):
         place.write_bytes(content)
+
+
+def write_pieces(place: Path, pieces: Iterable[bytes]) -> None:
+    """The same of what is too large to be held at once, at any place that this host's root alone can enter."""
+    with _room(place), place.open("wb") as out:
+        for piece in pieces:
+            out.write(piece)
 
 
 def refuse_foreign(job: Job) -> None:

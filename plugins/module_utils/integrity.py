@@ -128,6 +128,20 @@ def examine(
     return findings
 
 
+def overwritten(found: Collection, current: Mapping[str, S3Object], older: Mapping[str, S3Object]) -> list[Finding]:
+    """What was written after its set was complete, of which the bucket has the version that the set had stored."""
+    findings = []
+    for one in (one for chain in found.chains for one in chain.sets):
+        for name in (*(name for _number, name in sorted(one.volumes.items())), one.signature, one.manifest):
+            if name is not None and name in older:
+                text = (
+                    f"Written at {to_w3(current[name].last_modified)}, after its set was complete. The version of "
+                    f"{to_w3(older[name].last_modified)} is there (ID {older[name].version_id}), and restores use it."
+                )
+                findings.append(Finding(OVERWRITTEN, name, one.end, text))
+    return findings
+
+
 def _of_set(one: BackupSet, reading: Reading, listing: Mapping[str, S3Object], storage_class: str) -> Iterator[Finding]:
     if reading.fault:
         kind = MANIFEST_UNCHECKED if reading.unchecked else MANIFEST_UNREADABLE

@@ -17,6 +17,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     host,
     manifest,
     mounts,
+    older,
     proof,
     tree,
 )
@@ -52,10 +53,12 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise BadInput(f"There is nothing at dest {dest}.")
     archive = Archive(job)
     archive.engine.refuse_others(command.prove(job, host.run_dir(job, "prove"), below=str(dest.parent)))
+    warnings = older.bring(archive, at)
     sets = archive.sets_at(at)
     time = sets[-1].end
     diff = {"before": {"proof": "none"}, "after": {"proof": "made", "path": path, "time": to_w3(time)}}
     result: dict[str, Any] = {"changed": True, "dest": str(dest), "path": path, "time": to_w3(time), "diff": diff}
+    result["warnings"] = warnings
     digest = digest_of(dest)
     known = remembered(job, dest, wish(job, path, time), digest)
     if known:

@@ -52,7 +52,7 @@ def _encrypted(one: BackupSet) -> bool:
 
 
 def _fetch(archive: Archive, one: BackupSet) -> bytes:
-    return archive.bucket.read(archive.job.key_prefix + str(one.manifest))
+    return archive.read(str(one.manifest))
 
 
 def _unreadable(archive: Archive, found: S3Object) -> str | None:

@@ -33,13 +33,14 @@ class Repeated:
         self._lock = threading.Lock()
         self._samples: dict[tuple[str, int], _Sample] = {}
 
-    def restore(self, key: str, tier: str, days: int) -> int:
+    def restore(self, key: str, tier: str, days: int, version_id: str | None = None) -> int:
         """RestoreObject, sent once; the status of a good reply. Raises the SDK's own exceptions."""
         with self._lock:
             sample = self._samples.get((tier, days))
             if sample is None:
                 sample = self._samples[tier, days] = self._sample(tier, days)
-        url, headers = sample.signed(key, self._credentials.get_frozen_credentials(), datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        url, headers = sample.signed(key, version_id, self._credentials.get_frozen_credentials(), now)
         request = self._awsrequest.AWSPreparedRequest("POST", url, headers, sample.body, False)
         reply = self._client._endpoint.http_session.send(request)
         if reply.status_code >= 300:
@@ -92,9 +93,13 @@ class _Sample:
         self._signed["x-amz-content-sha256"] = hashlib.sha256(self.body).hexdigest()
         self._unsigned = {name: value for name, value in lower.items() if name not in {*signed, *_OWN}}
 
-    def signed(self, key: str, credentials: Any, now: datetime) -> tuple[str, dict[str, str]]:
-        """The URL and the headers of the request for a key."""
+    def signed(
+        self, key: str, version_id: str | None, credentials: Any, now: datetime
+    ) -> tuple[str, dict[str, str]]:
+        """The URL and the headers of the request for a key, or for an older version of it."""
         path = self._path + quote(key, safe="/~")
+        # Parameters in order of their names, as the signature wants them.
+        query = self._query + (f"&versionId={quote(version_id, safe='~')}" if version_id else "")
         headers = {**self._signed, "x-amz-date": signing.stamp(now)}
         if credentials.token:
             headers["x-amz-security-token"] = credentials.token
@@ -104,10 +109,10 @@ class _Sample:
             self._region,
             method="POST",
             path=path,
-            query=self._query,
+            query=query,
             headers=headers,
         )
-        return f"{self._origin}{path}?{self._query}", {**self._unsigned, **headers}
+        return f"{self._origin}{path}?{query}", {**self._unsigned, **headers}
 
 
 class _Nothing:

@@ -93,7 +93,7 @@ class Sender:
         while self._may_go():
             sent = time.monotonic()
             try:
-                state = self._bucket.thaw(one.key, tier=tier, days=self._wish.days)
+                state = self._bucket.thaw(one.key, tier=tier, days=self._wish.days, version_id=one.version_id)
             except EndpointUnreachable as error:
                 state, trouble, lost = BUSY, error, True
             except PermafrostError:

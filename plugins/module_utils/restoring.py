@@ -21,6 +21,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     log,
     manifest,
     mounts,
+    older,
     placing,
     proving,
     staging,
@@ -48,12 +49,14 @@ def plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     path = command.normal_path(params["path"])
     archive = Archive(job)
     archive.engine.refuse_others(command.restore_dry_run(job, host.run_dir(job, "plan"), path=path, time=at))
+    used = older.bring(archive, at)
     made, chosen = archive.plan(path, at)
     archive.require_path(path, chosen)
     if params["fetch"] != estimate.STREAMED:
         made = staging.at_hand(job, made)
     # With which tier the rest will be thawed is not known here, so it counts as the slowest.
-    warnings = glacier.expiry_warnings(made, glacier.longest_hours({}, made.volumes), datetime.now(timezone.utc))
+    hours = glacier.longest_hours({}, made.volumes)
+    warnings = [*used, *glacier.expiry_warnings(made, hours, datetime.now(timezone.utc))]
     return {"changed": False, "plan": made.to_result(), "time": to_w3(chosen), "path": path, "warnings": warnings}
 
 
@@ -222,6 +225,7 @@ def _held(order: _Order) -> dict[str, Any] | None:
 
 def _preflight(archive: Archive, order: _Order, result: dict[str, Any]) -> tuple[Plan, estimate.Way]:
     """All that can be known before a byte is written, each with its own message."""
+    result["warnings"] += older.bring(archive, order.time)
     made, way = _plan(archive, order)
     result["plan"], result["fetch"] = made.to_result(), {"way": way.name, "why": way.why}
     result["warnings"] += estimate.check_expiry(made, order.rate, datetime.now(timezone.utc))

@@ -12,11 +12,15 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from ansible_collections.permafrost.backup.plugins.module_utils import glacier, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import NothingToThaw, VolumesMissing
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import Plan, PlannedObject, S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
+from ansible_collections.permafrost.backup.plugins.module_utils.versions import stored
+
+_Found = TypeVar("_Found")
 
 # In a listing, INTELLIGENT_TIERING looks the same whether its optional archive tiers hold the object or not.
 _CANNOT_TELL = "INTELLIGENT_TIERING"
@@ -32,19 +36,25 @@ class Chosen:
     keys: tuple[str, ...]
     prefixes: tuple[str, ...]
     volumes_only: bool = True
+    versions: Mapping[str, str] = field(default_factory=dict)  # key -> the older version that is meant
 
     def plan(self, bucket: str, listing: Mapping[str, S3Object], now: datetime) -> Plan:
         wanted = [(key, None) for key in self.keys]
         return glacier.make_plan(bucket, wanted, listing, now, volumes_only=self.volumes_only)
 
 
-def by_keys(keys: Iterable[str]) -> Chosen:
-    """Given keys. They are listed directory by directory: one request for 1,000, where HEAD would be one each."""
+def by_keys(keys: Iterable[str], versions: Mapping[str, str] | None = None) -> Chosen:
+    """Given keys, and of some an older version.
+
+    They are listed directory by directory: one request for 1,000, where HEAD would be one each.
+    """
     unique = tuple(dict.fromkeys(keys))
     directories: dict[str, list[str]] = {}
     for key in unique:
         directories.setdefault(key.rpartition("/")[0], []).append(key)
-    return Chosen(unique, tuple(_common_prefix(together) for together in directories.values()))
+    prefixes = tuple(_common_prefix(together) for together in directories.values())
+    known = set(unique)
+    return Chosen(unique, prefixes, versions={key: one for key, one in (versions or {}).items() if key in known})
 
 
 def _common_prefix(keys: list[str]) -> str:
@@ -54,17 +64,41 @@ def _common_prefix(keys: list[str]) -> str:
     return first[:common]
 
 
+def older(
+    versions: Mapping[str, list[S3Object]],
+    listing: Mapping[str, S3Object],
+    key_prefix: str,
+    prefixes: manifest.FilePrefixes,
+) -> dict[str, S3Object]:
+    """By key, the versions that the sets below a prefix had stored, where current ones are newer."""
+
+    def own(objects: Mapping[str, _Found]) -> dict[str, _Found]:
+        cut = len(key_prefix)
+        return {key[cut:]: found for key, found in objects.items() if "/" not in key[cut:]}
+
+    current = own(listing)
+    sets = [one for chain in manifest.collect(current, prefixes).chains for one in chain.sets]
+    return {key_prefix + name: found for name, found in stored(sets, current, own(versions)).items()}
+
+
 def by_chain(
-    names: Iterable[str], key_prefix: str, prefixes: manifest.FilePrefixes, time: datetime
+    names: Iterable[str],
+    key_prefix: str,
+    prefixes: manifest.FilePrefixes,
+    time: datetime,
+    versions: Mapping[str, S3Object] | None = None,
 ) -> tuple[Chosen, datetime]:
-    """All volumes of the sets that a restore as of ``time`` reads, by the names of a listing; and the set's time."""
+    """All volumes of the sets that a restore as of ``time`` reads, by the names of a listing; and the set's time.
+
+    ``versions`` has by key what is meant in the place of a current object.
+    """
     sets = manifest.sets_at(manifest.collect(names, prefixes), time)
     lacking = manifest.gaps(sets)
     if lacking:
         some = ", ".join(lacking[:5])
         raise VolumesMissing(f"By their numbers, {len(lacking)} volumes are missing: {some}.", volumes=lacking)
     volumes = [key_prefix + one.volumes[number] for one in sets for number in sorted(one.volumes)]
-    return by_keys(volumes), sets[-1].end
+    return by_keys(volumes, {key: str(one.version_id) for key, one in (versions or {}).items()}), sets[-1].end
 
 
 @dataclass

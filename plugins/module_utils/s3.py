@@ -49,6 +49,8 @@ _REFUSED = {
     "Forbidden",
 }
 _UNREADABLE = {"InvalidObjectState", "NoSuchKey"}
+# How a service says that it keeps no versions.
+_NO_VERSIONS = {"NotImplemented", "MethodNotAllowed", "501"}
 # Replies of RestoreObject that are states, not failures.
 ACCEPTED, EXTENDED, IN_PROGRESS, NO_CAPACITY = "accepted", "extended", "in_progress", "no_capacity"
 BUSY = "busy"  # not now: too many requests, or a moment's failure
@@ -113,18 +115,46 @@ class Bucket:
         """All of them, by key."""
         return {found.key: found for found in self.objects(prefix)}
 
-    def read(self, key: str, first: int | None = None) -> bytes:
+    def versions(self, prefix: str) -> dict[str, list[S3Object]] | None:
+        """All versions of the objects below ``prefix``, by key, with their restore status.
+
+        None where the credentials may not see them, or the service keeps none.
+        """
+        try:
+            return self._versions(prefix)
+        except AccessRefused:
+            return None
+        except BackendFailed as error:
+            if error.facts["code"] not in _NO_VERSIONS:
+                raise
+            return None
+
+    def _versions(self, prefix: str) -> dict[str, list[S3Object]]:
+        found: dict[str, list[S3Object]] = {}
+        with self._explained("list"):
+            pages = self._client.get_paginator("list_object_versions").paginate(
+                Bucket=self.name, Prefix=prefix, OptionalObjectAttributes=["RestoreStatus"]
+            )
+            for page in pages:
+                for entry in page.get("Versions", []):
+                    found.setdefault(entry["Key"], []).append(_object(entry, entry["VersionId"]))
+        return found
+
+    def read(self, key: str, first: int | None = None, version_id: str | None = None) -> bytes:
         """The content of a small object, or its ``first`` bytes."""
         part = {"Range": f"bytes=0-{first - 1}"} if first else {}
+        part.update(_version(version_id))
         with self._explained("read", key):
             content: bytes = self._client.get_object(Bucket=self.name, Key=key, **part)["Body"].read()
             return content
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         """The content of an object piece by piece. Where a connection breaks, it goes on from there."""
         at, etag, breaks = 0, "", 0
         while True:
-            rest = {"Range": f"bytes={at}-", "IfMatch": etag} if at else {}
+            rest = _version(version_id)
+            if at:
+                rest.update(Range=f"bytes={at}-", IfMatch=etag)
             try:
                 with self._explained("read", key):
                     reply = self._client.get_object(Bucket=self.name, Key=key, **rest)
@@ -174,14 +204,25 @@ class Bucket:
             if error.facts["code"] != "NoSuchUpload":
                 raise
 
-    def thaw(self, key: str, *, tier: str, days: int) -> str:
+    def ask(self, operation: str, absent: Sequence[str] = (), **params: Any) -> dict[str, Any] | None:
+        """One call about the bucket itself, by botocore's name; None where S3 replies with a code of ``absent``."""
+        try:
+            with self._explained(operation.replace("_", " ")):
+                reply: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **params)
+                return reply
+        except PermafrostError as error:
+            if error.facts.get("code") in absent:
+                return None
+            raise
+
+    def thaw(self, key: str, *, tier: str, days: int, version_id: str | None = None) -> str:
         """Ask once for a thaw; ``days`` is how long the copy stays. Returns one of the five states.
 
         It is the caller who asks again, as it knows what its other requests meet.
         """
         try:
             with self._explained("thaw", key):
-                status = self._thaws.restore(key, tier, days)
+                status = self._thaws.restore(key, tier, days, version_id)
         except _Reply as reply_state:
             return reply_state.state
         return EXTENDED if status == 200 else ACCEPTED
@@ -301,7 +342,12 @@ class _Reply(Exception):
         self.state = state
 
 
-def _object(entry: dict[str, Any]) -> S3Object:
+def _version(version_id: str | None) -> dict[str, str]:
+    """The parameter that names an older version; the current one has none."""
+    return {"VersionId": version_id} if version_id else {}
+
+
+def _object(entry: dict[str, Any], version_id: str | None = None) -> S3Object:
     status = entry.get("RestoreStatus", {})
     return S3Object(
         key=entry["Key"],
@@ -311,4 +357,5 @@ def _object(entry: dict[str, Any]) -> S3Object:
         last_modified=entry["LastModified"],
         restoring=bool(status.get("IsRestoreInProgress")),
         expires=status.get("RestoreExpiryDate"),
+        version_id=version_id,
     )

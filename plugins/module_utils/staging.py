@@ -12,12 +12,22 @@ from pathlib import Path
 
 from ansible_collections.permafrost.backup.plugins.module_utils import destination, estimate, fetching, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import Plan
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
 
 def way(job: Job, dest: Path, made: Plan, wanted: str) -> estimate.Way:
-    """Staged or streamed, and why. What an earlier task has staged counts; what is of no use any more will go."""
+    """Staged or streamed, and why. What an earlier task has staged counts; what is of no use any more will go.
+
+    duplicity reads no older versions, so where they are needed the only way is staged.
+    """
+    if any(one.version_id for one in made.volumes):
+        if wanted == estimate.STREAMED:
+            raise BadInput(
+                "Older versions of volumes are needed, which duplicity cannot read: fetch must not be streamed."
+            )
+        wanted = estimate.STAGED
     there, needed = fetching.there(job), {one.name: one.size_bytes for one in made.volumes}
     lacking = sum(size for name, size in needed.items() if there.get(name) != size)
     useless = sum(size for name, size in there.items() if needed.get(name) != size)
@@ -40,6 +50,8 @@ def at_hand(job: Job, made: Plan) -> Plan:
 def fetch(archive: Archive, made: Plan, sets: Iterable[manifest.BackupSet]) -> fetching.Fetched:
     """Stage the volumes of the plan, and the manifests that duplicity finds them by. Call under the lock."""
     prefix = archive.job.key_prefix
-    wanted = [fetching.Wanted(one.key, one.sha1) for one in made.volumes]
-    wanted += [fetching.Wanted(prefix + str(one.manifest)) for one in sets]
+    wanted = [fetching.Wanted(one.key, one.sha1, one.version_id) for one in made.volumes]
+    for name in (str(one.manifest) for one in sets):
+        found = archive.older.get(name)
+        wanted.append(fetching.Wanted(prefix + name, version_id=found.version_id if found else None))
     return fetching.fetch(archive.job, archive.bucket, wanted)

@@ -147,7 +147,7 @@ def _subject(params: dict[str, Any], now: datetime) -> Subject:
     bucket = _bucket(params, params["bucket"])
     if params["prefix"] is not None:
         return _of_prefix(bucket, params["prefix"], params["pattern"], now)
-    chosen = retrieval.by_keys(params["keys"])
+    chosen = retrieval.by_keys(params["keys"], params["version_ids"])
     return Subject(bucket, chosen, _look(bucket, chosen))
 
 
@@ -160,8 +160,9 @@ def _of_chain(params: dict[str, Any], now: datetime) -> Subject:
     listing = bucket.list(key_prefix)
     # What is nested is another job's.
     names = [key[len(key_prefix) :] for key in listing if "/" not in key[len(key_prefix) :]]
-    chosen, set_time = retrieval.by_chain(names, key_prefix, file_prefixes, at)
-    return Subject(bucket, chosen, chosen.plan(name, listing, now), {"time": to_w3(set_time)})
+    older = retrieval.older(bucket.versions(key_prefix) or {}, listing, key_prefix, file_prefixes)
+    chosen, set_time = retrieval.by_chain(names, key_prefix, file_prefixes, at, older)
+    return Subject(bucket, chosen, chosen.plan(name, {**listing, **older}, now), {"time": to_w3(set_time)})
 
 
 def _of_prefix(bucket: Bucket, prefix: str, pattern: str | None, now: datetime) -> Subject:
@@ -182,11 +183,13 @@ def _bucket(params: dict[str, Any], name: str) -> Bucket:
 
 
 def _look(bucket: Bucket, chosen: Chosen) -> Plan:
-    """The states of the objects now, by listing."""
-    wanted = set(chosen.keys)
+    """The states of the objects now, by listing; of those of which an older version is meant, that version's."""
+    older, wanted = chosen.versions, set(chosen.keys) - set(chosen.versions)
     listing: dict[str, S3Object] = {}
     for prefix in chosen.prefixes:
         listing.update((found.key, found) for found in bucket.objects(prefix) if found.key in wanted)
+        versions = (bucket.versions(prefix) or {}) if older else {}
+        listing.update((key, one) for key in older for one in versions.get(key, ()) if one.version_id == older[key])
     return chosen.plan(bucket.name, listing, datetime.now(timezone.utc))
 
 

@@ -56,11 +56,13 @@ def check_integrity(archive: Archive, fail_on: frozenset[str]) -> dict[str, Any]
     job = archive.job
     # What a backup has not finished yet would look like an interrupted one.
     archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
-    listing = archive.listing()
+    current = archive.listing()
+    older = archive.use_older()
+    listing = {**current, **older}
     found = archive.collection(listing)
     sets = [one for chain in found.chains for one in chain.sets]
     uploads = _uploads(archive)
-    findings = integrity.examine(
+    findings = integrity.overwritten(found, current, older) + integrity.examine(
         listing,
         found,
         read_manifests(archive, sets, listing),

@@ -170,6 +170,19 @@ size_bytes:
   returned: success
   type: dict
   sample: {DEEP_ARCHIVE: 1073741824, STANDARD: 1048576}
+versioned:
+  description: Whether the bucket keeps versions, so that a deletion only hides an object; none where nobody may tell.
+  returned: when objects go
+  type: bool
+  sample: true
+locked:
+  description:
+    - The objects that Object Lock keeps as older versions, and until when by the bucket's default retention. The task
+      warns of them.
+  returned: when there are some
+  type: list
+  elements: dict
+  sample: [{key: web01/data/duplicity-full.20260301T020000Z.vol1.difftar.gz, until: "2026-03-31T02:00:00Z"}]
 kept:
   description: The chains that stay, oldest first, with their number of sets, and whether they can be restored as far
     as names and sizes tell.

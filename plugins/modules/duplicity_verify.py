@@ -39,6 +39,8 @@ options:
       - V(signature_missing), V(signature_empty) - no incremental can build on such a set, nor its files be listed.
       - V(overwritten) - a volume or signature is newer than the manifest, which duplicity writes last, or the manifest
         is a day newer than all else of its set. A copy in place does this too, for example to another storage class.
+        In a bucket with versions that the credentials may list (s3:ListBucketVersions), each object of which an older
+        version is what the set had stored. Restores use that one, and the set is examined with it.
       - V(manifest_unchecked) - the manifest is encrypted for a key that this host does not hold, and the archive
         directory has no copy of it. Volumes are then known only by their numbers.
       - V(wrong_class) - a volume is not in the job's storage class, or a manifest or signature is not in STANDARD.

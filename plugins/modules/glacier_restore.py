@@ -37,6 +37,11 @@ options:
       - Objects of a class that needs no thaw are ready as they are.
     type: list
     elements: str
+  version_ids:
+    description:
+      - Of some of the O(keys) an older version, by key, where a plan names one (C(version_id) of its volumes). A backup
+        that was overwritten is restored from these. With O(target) they are found without it.
+    type: dict
   prefix:
     description:
       - All objects of an archive class whose key begins so, whatever tool wrote them. It is compared letter by letter,
@@ -339,6 +344,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.schema import BA
 SPEC = {
     "bucket": {"type": "str"},
     "keys": {"type": "list", "elements": "str", "no_log": False},
+    "version_ids": {"type": "dict"},
     "prefix": {"type": "str"},
     "pattern": {"type": "str"},
     "target": {"type": "str"},
@@ -361,7 +367,13 @@ CONSTRAINTS = {
     "mutually_exclusive": [["keys", "prefix", "target"], ["bucket", "target"]],
     "required_one_of": [["keys", "prefix", "target"]],
     "required_if": [["method", "batch", ["batch"]]],
-    "required_by": {"keys": ["bucket"], "prefix": ["bucket"], "pattern": ["prefix"], "file_prefixes": ["target"]},
+    "required_by": {
+        "keys": ["bucket"],
+        "prefix": ["bucket"],
+        "version_ids": ["keys"],
+        "pattern": ["prefix"],
+        "file_prefixes": ["target"],
+    },
 }
 
 

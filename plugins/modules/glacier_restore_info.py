@@ -64,6 +64,7 @@ plan:
     - The volumes with key, size, storage class, state and the manifest's SHA1; counts and bytes by state.
     - A state is V(ready) (never frozen), V(frozen), V(thawing), V(thawed), or V(staged) on this host already by a
       restore that did not come to its end. There its state in the bucket does not matter.
+    - C(version_id) is that of an older version, where the current object is not what the backup had stored.
     - C(expires_first) is when the first of the thawed copies expires. The task warns when that is within a day, or
       before the rest can be thawed with V(Bulk).
   returned: success
@@ -82,6 +83,7 @@ plan:
         state: frozen
         expires: null
         sha1: 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12
+        version_id: null
 time:
   description: The time of the set that the restore would be made from, in UTC.
   returned: success

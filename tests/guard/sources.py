@@ -19,11 +19,11 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
-    "anomaly", "batch", "calendars", "checks", "command", "comparison", "compose", "costs", "credentials",
-    "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args", "figures",
-    "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp",
-    "pace", "policy", "prices", "printed", "proof", "report", "reporting", "retention", "retrieval", "schema",
-    "selection", "signing", "spreading", "times",
+    "anomaly", "batch", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
+    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args",
+    "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers",
+    "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting", "retention",
+    "retrieval", "schema", "selection", "signing", "spreading", "times", "versions",
 )  # fmt: skip
 
 

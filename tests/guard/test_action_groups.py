@@ -12,7 +12,7 @@ from guard.sources import CHECKOUT, FRAGMENTS, MODULES, constant, documented
 
 GROUPS: dict[str, list[str]] = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text())["action_groups"]
 # What a group's defaults may hold: each member must have these options.
-COMMON = {"cost": {"prices"}, "duplicity": {"job"}, "s3": set(CONNECTION)}
+COMMON = {"cost": {"prices"}, "duplicity": {"job"}, "policy": {"region", "kms_key_arn"}, "s3": set(CONNECTION)}
 ALL = sorted(path.stem for path in MODULES.glob("*.py"))
 
 

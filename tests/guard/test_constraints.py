@@ -86,6 +86,7 @@ THAW_CASES: Cases = [
     ({"keys": ["k"]}, "missing parameter(s) required by 'keys': bucket"),
     ({"prefix": "p"}, "missing parameter(s) required by 'prefix': bucket"),
     ({"bucket": "b", "keys": ["k"], "pattern": "*"}, "missing parameter(s) required by 'pattern': prefix"),
+    ({"bucket": "b", "prefix": "p", "version_ids": {}}, "missing parameter(s) required by 'version_ids': keys"),
     ({"bucket": "b", "keys": ["k"], "file_prefixes": {}}, "missing parameter(s) required by 'file_prefixes': target"),
     (
         {"bucket": "b", "keys": ["k"], "method": "batch"},

@@ -28,6 +28,8 @@ def test_every_module_runs_with_the_defaults_of_its_group(
         "duplicity_prove": {"dest": job["source"]},
         "duplicity_restore": {"dest": str(tmp_path / "restored")},
         "glacier_cost_info": {"directory": job["source"]},
+        "glacier_bucket": {"name": f"{bucket}-other"},
+        "glacier_policy_info": {"targets": [job["target"]]},
         "glacier_quote_info": {"plan": {"bucket": bucket, "volumes": []}},
         "glacier_restore": {"bucket": bucket, "keys": [KEY]},
     }
@@ -40,6 +42,7 @@ def test_every_module_runs_with_the_defaults_of_its_group(
         "module_defaults": {
             "group/permafrost.backup.cost": {"prices": yaml.safe_load(prices.read_text())},
             "group/permafrost.backup.duplicity": {"job": {**job, "storage_class": "STANDARD"}},
+            "group/permafrost.backup.policy": {"region": job["region"]},
             "group/permafrost.backup.s3": service,
         },
         "tasks": [

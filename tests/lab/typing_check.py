@@ -10,11 +10,11 @@ from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
-    "anomaly", "batch", "calendars", "checks", "command", "comparison", "compose", "costs", "credentials",
-    "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args", "figures",
-    "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers", "openpgp",
-    "pace", "policy", "prices", "printed", "proof", "report", "reporting", "retention", "retrieval", "schema",
-    "selection", "signing", "spreading", "times",
+    "anomaly", "batch", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
+    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args",
+    "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers",
+    "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting", "retention",
+    "retrieval", "schema", "selection", "signing", "spreading", "times", "versions",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

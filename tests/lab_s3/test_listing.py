@@ -103,3 +103,26 @@ def test_the_listing_is_the_same_for_the_resource_interface(lab: S3Lab, bucket: 
     options = {"endpoint_url": lab.endpoint_url, "region_name": lab.region}
     resource = boto3.resource("s3", aws_access_key_id=lab.access_key, aws_secret_access_key=lab.secret_key, **options)
     assert [item.storage_class for item in resource.Bucket(bucket).objects.all()] == ["GLACIER"] * 3
+
+
+def test_versions_by_key_and_the_newest_first(lab: S3Lab, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"before")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    newer = s3.put_object(Bucket=bucket, Key="a", Body=b"now", StorageClass="GLACIER")["VersionId"]
+    older = s3.put_object(Bucket=bucket, Key="b/x y", Body=b"1", StorageClass="GLACIER")["VersionId"]
+    s3.delete_object(Bucket=bucket, Key="b/x y")
+    s3.put_object(Bucket=bucket, Key="c", Body=b"")
+    s3.restore_object(Bucket=bucket, Key="b/x y", VersionId=older, RestoreRequest={"Days": 1})
+    reply = s3.list_object_versions(Bucket=bucket, OptionalObjectAttributes=["RestoreStatus"])
+    assert [(one["Key"], one["VersionId"], one["IsLatest"], one["Size"]) for one in reply["Versions"]][:3] == [
+        ("a", newer, True, 3), ("a", "null", False, 6), ("b/x y", older, False, 1),
+    ]  # fmt: skip
+    assert [(one["Key"], one["IsLatest"]) for one in reply["DeleteMarkers"]] == [("b/x y", True)]
+    assert reply["Versions"][2]["RestoreStatus"] == {"IsRestoreInProgress": True}
+    assert "RestoreStatus" not in reply["Versions"][0]
+    lab.advance(hours=5)
+    assert s3.get_object(Bucket=bucket, Key="b/x y", VersionId=older)["Body"].read() == b"1"
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix="", PaginationConfig={"PageSize": 1}
+    )
+    assert [one["Key"] for page in pages for one in page.get("Versions", [])] == ["a", "a", "b/x y", "c"]

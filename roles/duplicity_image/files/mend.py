@@ -23,6 +23,22 @@ class Mend:
 
 MENDS = (
     Mend(
+        "backends/s3_boto3_backend.py",
+        "A policy that ends at a key prefix allows no look at the bucket itself, only listings below the prefix.",
+        """\
+            else:
+                raise
+
+        self.bucket = self.s3.Bucket(self.bucket_name)  # only set if bucket is thought to exist.
+""",
+        """\
+            elif error_code != "403":  # what else the credentials lack, the first listing says
+                raise
+
+        self.bucket = self.s3.Bucket(self.bucket_name)  # only set if bucket is thought to exist.
+""",
+    ),
+    Mend(
         "selection.py",
         "A file that vanishes between the listing of its directory and the look at it was left out without a word.",
         """\
@@ -158,6 +174,7 @@ def main(environment: Path, out: Path) -> None:
         text = (package / name).read_text(encoding="utf-8")
         for mend in MENDS:
             text = mended(text, mend) if mend.file == name else text
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text(text, encoding="utf-8")
 
 

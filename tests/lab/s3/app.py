@@ -1,4 +1,4 @@
-"""The way of a request: name it, authenticate it, let faults strike, read the body, serve it, log it."""
+"""The way of a request: name it, authenticate and authorize it, let faults strike, read the body, serve it, log it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Callable
 from lab.s3 import store
 from lab.s3.bridge import call_moto
 from lab.s3.control import Control
+from lab.s3.deletion import Deleter
 from lab.s3.faults import Faults
-from lab.s3.listing import list_objects
+from lab.s3.listing import list_object_versions, list_objects
 from lab.s3.message import Request, ResetError, Response, S3Error
 from lab.s3.operation import name_operation
 from lab.s3.reading import get_object
+from lab.s3.policies import Policies
 from lab.s3.receive import Incoming
 from lab.s3.requestlog import RequestLog, classes_of
 from lab.s3.restore import Restorer
@@ -31,13 +33,16 @@ class App:
         self.keys = KeyRing(access_key, secret)
         self.faults = Faults()
         self.log = RequestLog()
+        self.policies = Policies()
         self.restorer = Restorer(self.faults)
-        self.control = Control(self.keys, self.faults, self.log, self.restorer.limit)
+        self.control = Control(self.keys, self.policies, self.faults, self.log, self.restorer.limit)
         self.own: dict[str, Callable[[Request], Response]] = {
             "RestoreObject": self.restorer,
             "GetObject": get_object,
+            "DeleteObjects": Deleter(self.policies),
             "ListObjects": list_objects,
             "ListObjectsV2": list_objects,
+            "ListObjectVersions": list_object_versions,
         }
 
     def __call__(self, request: Request, incoming: Incoming, go_on: Callable[[], None]) -> Response:
@@ -68,7 +73,7 @@ class App:
     def _serve(self, request: Request, incoming: Incoming, go_on: Callable[[], None]) -> Response:
         request.operation = name_operation(request)
         request.access_key = self.keys.authenticate(request)
-        # Whoever asks is known here, and nothing was read or changed yet: the place for policies.
+        self.policies.check(request)
         self.faults.strike(request)
         go_on()
         request.body = incoming.receive(as_object=request.operation in OBJECT_BODIES)

@@ -136,6 +136,10 @@ class S3Lab:
         """Make a further pair known."""
         self._call("add_key", access_key=access_key, secret=secret)
 
+    def set_policy(self, access_key: str, document: dict[str, Any] | None) -> None:
+        """Let a key do only what an identity policy allows; None lets it do all again."""
+        self._call("set_policy", access_key=access_key, document=document)
+
     def mark(self) -> int:
         """The seq of the next S3 request."""
         return int(self._call("mark"))

@@ -14,6 +14,7 @@ from lab.s3.bodies import ZeroBody, damaged
 from lab.s3.clock import CLOCK
 from lab.s3.faults import Fault, Faults
 from lab.s3.message import Request, Response, S3Error
+from lab.s3.policies import Policies
 from lab.s3.requestlog import RequestLog
 from lab.s3.restore import Limit
 from lab.s3.signature import KeyRing
@@ -23,7 +24,7 @@ from lab.s3.store import LabKey, bucket_named, object_named
 class Control:
     """One method a verb; its keyword arguments are the JSON object of the request."""
 
-    def __init__(self, keys: KeyRing, faults: Faults, log: RequestLog, limit: Limit) -> None:
+    def __init__(self, keys: KeyRing, policies: Policies, faults: Faults, log: RequestLog, limit: Limit) -> None:
         self._faults = faults
         self._verbs: dict[str, Callable[..., Any]] = {
             "now": CLOCK.now,
@@ -33,6 +34,7 @@ class Control:
             "fault": self._fault,
             "clear_faults": faults.clear,
             "add_key": keys.add,
+            "set_policy": policies.set,
             "restore_limit": limit.set,
             "seed": seed,
             "state": state,

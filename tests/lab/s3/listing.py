@@ -1,10 +1,11 @@
-"""ListObjects and ListObjectsV2 from the key index: a page costs what it holds, not what the bucket holds."""
+"""ListObjects, ListObjectsV2 and ListObjectVersions from the key index: a page costs what it holds, not the bucket."""
 
 from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -80,6 +81,57 @@ def list_objects(request: Request) -> Response:
         f"{head}{body}{folders}</ListBucketResult>"
     )
     return Response(200, dict(XML), xml.encode("utf-8", "surrogateescape"))
+
+
+def list_object_versions(request: Request) -> Response:
+    """All versions and delete markers, by key and then the newest first; a page ends between two keys.
+
+    A delimiter is not part of the lab. moto's own copies the bucket for each request, and knows no RestoreStatus.
+    """
+    params, store = request.params, bucket_named(request.bucket).keys
+    if params.get("delimiter"):
+        raise S3Error(501, "NotImplemented", "A delimiter in a listing of versions is not part of the lab.")
+    prefix, url = params.get("prefix", ""), params.get("encoding-type") == "url"
+    status = "RestoreStatus" in request.headers.get("x-amz-optional-object-attributes", "")
+    limit = min(int(params.get("max-keys") or 1000), 1000)
+    entries: list[str] = []
+    last, truncated = "", False
+    with store.lock:
+        after = params.get("key-marker", "")
+        at = max(bisect.bisect_left(store.index, prefix), bisect.bisect_right(store.index, after) if after else 0)
+        for name in store.index[at:]:
+            if not name.startswith(prefix):
+                break
+            if len(entries) >= limit:
+                truncated = True
+                break
+            versions = store.getlist(name)[::-1]
+            entries += [_version(one, number == 0, url, status) for number, one in enumerate(versions)]
+            last = name
+    fields = {"Name": request.bucket, "Prefix": _text(prefix, url), "MaxKeys": str(limit)}
+    fields["IsTruncated"] = "true" if truncated else "false"
+    if url:
+        fields["EncodingType"] = "url"
+    if truncated:
+        fields["NextKeyMarker"] = _text(last, url)
+    head = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
+    xml = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult>{head}{"".join(entries)}</ListVersionsResult>'
+    return Response(200, dict(XML), xml.encode("utf-8", "surrogateescape"))
+
+
+def _version(key: Any, latest: bool, url: bool, status: bool) -> str:
+    stamp = key.last_modified.isoformat(timespec="milliseconds")
+    version = key.version_id or "null"
+    common = (
+        f"<Key>{_text(key.name, url)}</Key><VersionId>{version}</VersionId>"
+        f"<IsLatest>{'true' if latest else 'false'}</IsLatest><LastModified>{stamp}Z</LastModified>{OWNER}"
+    )
+    if not isinstance(key, LabKey):
+        return f"<DeleteMarker>{common}</DeleteMarker>"
+    return (
+        f"<Version>{common}<ETag>{key.etag}</ETag><Size>{key.contentsize}</Size>"
+        f"<StorageClass>{key.storage_class}</StorageClass>{restore_status(key) if status else ''}</Version>"
+    )
 
 
 def _head(request: Request, page: Page, limit: int, version2: bool) -> str:

@@ -377,3 +377,25 @@ def test_a_refused_abort_tells_what_was_deleted_before(world: World) -> None:
 def test_the_bucket_does_not_answer(world: World) -> None:
     world.fails["list"] = errors.EndpointUnreachable("Nobody there.")
     assert cleanup(world, keep_fulls=1)["error"]["cause"] == "endpoint_unreachable"
+
+
+def test_what_a_lock_keeps_is_told(world: World) -> None:
+    retention = {"Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 55}}, "ObjectLockEnabled": "Enabled"}
+    world.bucket_replies = {
+        "get_bucket_versioning": {"Status": "Enabled"},
+        "get_object_lock_configuration": {"ObjectLockConfiguration": retention},
+    }
+    checked = cleanup(world, keep_fulls=1, check=True)
+    result = cleanup(world, keep_fulls=1)
+    assert result["versioned"] is True
+    assert {one["key"] for one in result["locked"]} == set(add(world, 60, 50))
+    assert {one["until"] for one in result["locked"]} == {to_w3(days_ago(-5))}
+    assert "3 of 6 objects are locked" in str(result["warnings"])
+    assert checked["locked"] == result["locked"]
+
+
+def test_who_may_not_look_at_the_bucket_cleans_all_the_same(world: World) -> None:
+    world.fails["get_bucket_versioning"] = errors.AccessRefused("S3 refused to get bucket versioning.")
+    result = cleanup(world, keep_fulls=1)
+    assert (result["versioned"], result["object_count"], "locked" in result) == (None, 6, False)
+    assert cleanup(world, keep_fulls=1, check=True).get("versioned", "not told") == "not told"

@@ -17,7 +17,15 @@ import pytest
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive, host, placing, proof, s3, thawing
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive,
+    bucket_making,
+    host,
+    placing,
+    proof,
+    s3,
+    thawing,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     LOG_FILE,
     RESTORE,
@@ -63,6 +71,11 @@ class World:
     stored: dict[str, bytes] = field(default_factory=dict)  # what was written, by bucket and key
     jobs: list[dict[str, Any]] = field(default_factory=list)  # requests for jobs of S3 Batch Operations
     fetched: list[str] = field(default_factory=list)  # the names of objects that were read piece by piece
+    versions: dict[str, list[S3Object]] = field(default_factory=dict)  # key -> all versions of what was overwritten
+    noise: bytes = b"noise"  # what the current versions of these are
+    thawed_versions: dict[str, str | None] = field(default_factory=dict)
+    bucket_replies: dict[str, Any] = field(default_factory=dict)  # operation of a bucket -> reply, None for "absent"
+    bucket_asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def job(self, **changes: Any) -> dict[str, Any]:
         """The options of a task's job."""
@@ -228,14 +241,23 @@ class FakeBucket:
     def objects(self, prefix: str) -> Iterator[S3Object]:
         yield from self.list(prefix).values()
 
-    def read(self, key: str, first: int | None = None) -> bytes:
+    def versions(self, prefix: str) -> dict[str, list[S3Object]] | None:
+        if not self.world.versions:
+            return None
+        current = {key: [replace(one, version_id="current")] for key, one in self.world.objects.items()}
+        found = {**current, **self.world.versions}
+        return {key: several for key, several in found.items() if key.startswith(prefix)}
+
+    def read(self, key: str, first: int | None = None, version_id: str | None = None) -> bytes:
         assert key in self.world.objects
+        if version_id is None and self.world.versions.get(key):
+            return self.world.noise
         return self.world.content(key)[:first]
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         name = key.rpartition("/")[2]
         self.world.fetched.append(name)
-        content = _of_one_volume(self.read(key))
+        content = _of_one_volume(self.read(key, version_id=version_id))
         yield content[:4]
         yield content[4:]
 
@@ -258,8 +280,15 @@ class FakeBucket:
         if failed:
             raise BackendFailed("Some were not deleted.", failed=failed)
 
-    def thaw(self, key: str, *, tier: str, days: int) -> str:
+    def ask(self, operation: str, absent: Sequence[str] = (), **params: Any) -> Any:
+        if operation in self.world.fails:
+            raise self.world.fails[operation]
+        self.world.bucket_asked.append((operation, params))
+        return self.world.bucket_replies.get(operation, None if absent else {})
+
+    def thaw(self, key: str, *, tier: str, days: int, version_id: str | None = None) -> str:
         self.world.thawed.append((key, tier, days))
+        self.world.thawed_versions[key] = version_id
         reply = self.world.thaw_replies.get(key, "accepted")
         if isinstance(reply, list):  # one after the other
             reply = reply.pop(0)
@@ -288,6 +317,7 @@ def make(monkeypatch: pytest.MonkeyPatch, directory: Path, capture: pytest.Captu
     monkeypatch.setattr(archive, "Engine", type("Engine", (FakeEngine,), {"world": made}))
     monkeypatch.setattr(archive, "Bucket", bucket)
     monkeypatch.setattr(thawing, "Bucket", bucket)
+    monkeypatch.setattr(bucket_making, "Bucket", bucket)
     yield made
 
 
