@@ -93,9 +93,7 @@ class _Sample:
         self._signed["x-amz-content-sha256"] = hashlib.sha256(self.body).hexdigest()
         self._unsigned = {name: value for name, value in lower.items() if name not in {*signed, *_OWN}}
 
-    def signed(
-        self, key: str, version_id: str | None, credentials: Any, now: datetime
-    ) -> tuple[str, dict[str, str]]:
+    def signed(self, key: str, version_id: str | None, credentials: Any, now: datetime) -> tuple[str, dict[str, str]]:
         """The URL and the headers of the request for a key, or for an older version of it."""
         path = self._path + quote(key, safe="/~")
         # Parameters in order of their names, as the signature wants them.

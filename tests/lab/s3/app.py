@@ -14,8 +14,8 @@ from lab.s3.faults import Faults
 from lab.s3.listing import list_object_versions, list_objects
 from lab.s3.message import Request, ResetError, Response, S3Error
 from lab.s3.operation import name_operation
-from lab.s3.reading import get_object
 from lab.s3.policies import Policies
+from lab.s3.reading import get_object
 from lab.s3.receive import Incoming
 from lab.s3.requestlog import RequestLog, classes_of
 from lab.s3.restore import Restorer
