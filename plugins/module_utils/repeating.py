@@ -77,7 +77,7 @@ class _Sample:
     """A request as the SDK would have sent it: what others of its kind have in common."""
 
     def __init__(self, made: Any) -> None:
-        url, _, query = made.url.partition("?")
+        url, _mark, query = made.url.partition("?")
         place = urlsplit(url)
         self._origin, self._path = f"{place.scheme}://{place.netloc}", place.path[: -len(_SAMPLE_KEY)]
         self._query = query if "=" in query else f"{query}="
