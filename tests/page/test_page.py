@@ -19,7 +19,7 @@ FIRST = """
 """
 SORTED = "return [...document.querySelectorAll('thead th')].map((one) => one.getAttribute('aria-sort'))"
 COLUMNS = [
-    "State", "Host", "Job", "Last success", "Last full", "Chains", "Size", "Cost a month", "Missing",
+    "State", "Host", "Job", "Last success", "Last full", "Chains", "Size", "Cost", "Missing",
     "Unreadable", "Restore drill",
 ]  # fmt: skip
 WHY = "return document.querySelector('tbody:not([hidden]) .why b').textContent"
