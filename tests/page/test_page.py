@@ -19,7 +19,8 @@ FIRST = """
 """
 SORTED = "return [...document.querySelectorAll('thead th')].map((one) => one.getAttribute('aria-sort'))"
 COLUMNS = [
-    "State", "Host", "Job", "Last success", "Last full", "Chains", "Size", "Missing", "Unreadable", "Restore drill",
+    "State", "Host", "Job", "Last success", "Last full", "Chains", "Size", "Cost", "Missing",
+    "Unreadable", "Restore drill",
 ]  # fmt: skip
 WHY = "return document.querySelector('tbody:not([hidden]) .why b').textContent"
 
@@ -89,7 +90,7 @@ def test_columns_sort_by_keyboard(opened: Browser) -> None:
     assert sort(opened, "Last success")["Last success"] == "4 d"
     assert sort(opened, "Missing")["Missing"] == "0"
     assert sort(opened, "Missing")["Missing"] == "2"
-    last = opened.run("return [...document.querySelectorAll('tbody')].at(-1).rows[0].cells[7].textContent")
+    last = opened.run("return [...document.querySelectorAll('tbody')].at(-1).rows[0].cells[8].textContent")
     assert last == ""
     assert sort(opened, "State")["State"] == "broken"
     assert sort(opened, "State")["State"] == "fine"
