@@ -22,9 +22,9 @@ class Objects:
     def __init__(self, **contents: Any) -> None:
         self.contents, self.read = contents, []
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
         name = key.rpartition("/")[2]
-        self.read.append(name)
+        self.read.append(name if version_id is None else f"{name} {version_id}")
         content = self.contents[name]
         yield b"" if isinstance(content, BaseException) else content[:3]
         if isinstance(content, BaseException):
@@ -114,10 +114,10 @@ def test_another_failure_ends_it_at_once(job: Job, raised: BaseException, told: 
     endless = threading.Event()
 
     class Endless(Objects):
-        def pieces(self, key: str) -> Iterator[bytes]:
+        def pieces(self, key: str, version_id: str | None = None) -> Iterator[bytes]:
             if not key.endswith("endless"):
                 endless.wait(10)
-                yield from super().pieces(key)
+                yield from super().pieces(key, version_id)
                 return
             while True:
                 endless.set()
