@@ -13,8 +13,10 @@ import hashlib
 import itertools
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
 _STAGING, _PLACING, _RESTORED = "staging", "placing", "restored"
+# So often what a restore has written is sent to the disk.
+_WRITE_SECONDS = 1.0
 # So many destinations are remembered.
 _KEEP = 1000
 
@@ -237,6 +241,30 @@ def _sync(data: Path) -> None:
         ctypes.CDLL(None).syncfs(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def written_meanwhile(place: Path) -> Iterator[None]:
+    """Have what is written beside ``place`` go to the disk all the time, so that no long wait is left for the end.
+
+    It is help and no promise: what cannot be written is the business of who writes it. At least half of the time
+    nothing is asked of the disk, for others use it too. Nobody waits for the end of it, however far it is.
+    """
+    done = threading.Event()
+
+    def write() -> None:
+        pause = _WRITE_SECONDS
+        while not done.wait(pause):
+            started = time.monotonic()
+            with suppress(OSError):
+                _sync(place)
+            pause = max(_WRITE_SECONDS, time.monotonic() - started)
+
+    threading.Thread(target=write, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 # --- what was put where ---------------------------------------------------------------------------------------------

@@ -317,7 +317,8 @@ def _frozen(made: Plan, reader: str) -> VolumesFrozen:
 
 def _restore(archive: Archive, order: _Order, before: Before, result: dict[str, Any]) -> None:
     try:
-        finished, run = archive.run(order.spec, before)
+        with placing.written_meanwhile(order.staging):
+            finished, run = archive.run(order.spec, before)
         if finished.exit_code:
             raise destination.where_full(order.job, order.dest, archive.failure(finished, run, order.time))
         _require_whole(run, order)

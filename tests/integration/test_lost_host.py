@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,19 +92,19 @@ def lose(s3: S3Lab, root: Path, image: str, encryption: dict[str, Any]) -> Lost:
     needed = [one["key"] for one in s3.state(BUCKET, prefix) if ".difftar" in one["key"]]
     time.sleep(1.1)
     (source / "random").write_bytes(os.urandom(4_500_000))
-    dies_in_a_backup(job, s3, prefix, len(needed) + 5)
+    _break_off(s3, job, lambda: len(s3.state(BUCKET, prefix)) > len(needed) + 5)
     shutil.rmtree(root)
     assert len([one for one in s3.state(BUCKET, prefix) if ".difftar" in one["key"]]) > len(needed)
     assert {one["state"] for one in s3.state(BUCKET, prefix) if one["key"] in needed} == {"frozen"}
     return Lost(f"s3://{BUCKET}/{prefix.rstrip('/')}", tree, needed)
 
 
-def dies_in_a_backup(job: dict[str, Any], s3: S3Lab, prefix: str, objects: int) -> None:
-    """Kill task and container once more than so many objects are below the prefix."""
+def _break_off(s3: S3Lab, job: dict[str, Any], moment: Callable[[], bool]) -> None:
+    """A backup that is killed with all that it started, and nobody goes on with it."""
     s3.fault("PutObject", ".vol3.", kind="latency", seconds=3)
     with kills.watched(job["name"]) as watch:
         backup = kills.ModuleProcess("duplicity_backup", job=job)
-        kills.until(lambda: len(s3.state(BUCKET, prefix)) > objects, "volumes of a set that never ends")
+        kills.until(moment, "volumes of a set that never ends")
         backup.kill(signal.SIGKILL)
         assert watch.kill(signal.SIGKILL)
         watch.wait_quiet()
