@@ -1,4 +1,4 @@
-"""placing.py: what a restore writes goes to the disk while it runs. The rest is tested with restores that are killed."""
+"""placing.py: what a restore writes goes to the disk while it runs. All else is tested with restores on real parts."""
 
 from __future__ import annotations
 
