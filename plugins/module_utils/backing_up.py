@@ -62,12 +62,7 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
     begun = datetime.now(timezone.utc)
     try:
         with _watching(archive) as survey:
-
-            def before() -> None:
-                _preflight(archive, full, check_mode=False)
-                survey.start()  # not before: its thread would delay the preflight, and with it the container
-
-            finished, run = archive.run(spec, before)
+            finished, run = archive.run(spec, lambda: _preflight(archive, full, check_mode=False))
             result = _facts(archive, spec, finished, run)
             _complete(archive, finished, run, survey, result)
     except Busy:
@@ -102,7 +97,7 @@ def _watching(archive: Archive) -> Iterator[Survey]:
         yield survey
         ended_well = True
     finally:
-        survey.cancel()
+        survey.close()
         if follower:
             follower.close(finished=ended_well)
 
