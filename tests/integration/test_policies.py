@@ -77,7 +77,7 @@ def options(module: str, job: Job, fleet: Fleet, dest: Path) -> dict[str, Any]:
     connection = {name: job[name] for name in ("credentials", "endpoint_url", "region")}
     return {
         "duplicity_backup": {"job": job, "full": True},
-        "duplicity_cleanup": {"job": job, "keep_fulls": 1},
+        "duplicity_cleanup": {"job": job, "keep_fulls": 1, "early_delete": "allow"},
         "duplicity_restore": {"job": job, "dest": str(dest), "prove": False},
         "duplicity_prove": {"job": job, "dest": job["source"]},
         "glacier_restore": {"target": job["target"], **connection},
