@@ -39,6 +39,14 @@ def slow(job: Job, s3: S3Lab, source: Path) -> Job:
 
 
 @pytest.fixture
+def slower(slow: Job, s3: S3Lab) -> Job:
+    """The same where a first volume takes so long that others get their turn meanwhile, on a busy machine too."""
+    s3.clear_faults()
+    s3.fault("PutObject", ".vol1.", kind="latency", seconds=20)
+    return slow
+
+
+@pytest.fixture
 def watch(job: Job) -> Iterator[kills.Watch]:
     """Never two containers at once, in each of these tests."""
     with kills.watched(job["name"]) as found:
@@ -80,20 +88,20 @@ def restores_well(job: Job, source: Path, dest: Path) -> None:
     kills.same(trees.snapshot(source), dest)
 
 
-def test_attaches_to_a_run_that_goes_on(slow: Job, watch: kills.Watch, tmp_path: Path) -> None:
-    container = left_alone(slow, watch)
+def test_attaches_to_a_run_that_goes_on(slower: Job, watch: kills.Watch, tmp_path: Path) -> None:
+    container = left_alone(slower, watch)
     since = container.attrs["State"]["StartedAt"][:19] + "Z"
     for name, options in (("duplicity_info", {}), ("duplicity_restore", {"dest": str(tmp_path / "dest")})):
-        refused = kills.run(name, job=slow, **options)
+        refused = kills.run(name, job=slower, **options)
         assert (kills.cause(refused), refused["error"].get("since")) in {("busy", since)}, refused["msg"]
         assert since in refused["msg"]
-    assert kills.secrets_of(slow["name"])
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
+    assert kills.secrets_of(slower["name"])
+    result = kills.succeeded(kills.run("duplicity_backup", job=slower))
     assert (result["attached"], result["action"]) == (True, "full")
     assert result["elapsed_seconds"] % 1
     assert backups(watch) == 1
-    assert not kills.secrets_of(slow["name"])
-    assert kills.run("duplicity_info", job=slow)["last_success"]["exit_code"] == 0
+    assert not kills.secrets_of(slower["name"])
+    assert kills.run("duplicity_info", job=slower)["last_success"]["exit_code"] == 0
 
 
 def test_collects_or_tells_what_nobody_saw_the_end_of(slow: Job, watch: kills.Watch, source: Path) -> None:
@@ -141,11 +149,11 @@ def test_a_container_that_somebody_stops(slow: Job, s3: S3Lab, watch: kills.Watc
     assert "Next: Run again: an interrupted backup resumes." in result["msg"]
 
 
-def test_an_async_timeout(slow: Job, watch: kills.Watch, playbook: RunPlaybook) -> None:
-    tasks = [{"name": "Time out", "permafrost.backup.duplicity_backup": {"job": slow}, "async": 2, "poll": 1}]
+def test_an_async_timeout(slower: Job, watch: kills.Watch, playbook: RunPlaybook) -> None:
+    tasks = [{"name": "Time out", "permafrost.backup.duplicity_backup": {"job": slower}, "async": 8, "poll": 1}]
     assert playbook(tasks).code
     assert backups(watch) == 1
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
+    result = kills.succeeded(kills.run("duplicity_backup", job=slower))
     assert (result["attached"], result["action"], backups(watch)) == (True, "full", 1)
 
 
