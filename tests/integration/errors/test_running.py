@@ -158,7 +158,7 @@ def test_another_verb_is_refused_while_a_backup_runs_and_told_since_when(stage: 
     vanishing = tmp_path / "source" / "zz vanishes"
     vanishing.write_text("listed, and gone when duplicity looks at it")
     job = stage.job("busy", source=str(tmp_path / "source"), concurrency=0, on_unreadable="warn")
-    stage.s3.fault(operation="PutObject", key_contains="busy/", kind="latency", seconds=4)
+    stage.s3.fault(operation="PutObject", key_contains="busy/", kind="latency", seconds=12)
     running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
     mark = stage.s3.mark()
     temporary = Path(job["state_dir"], job["name"], "tmp")
