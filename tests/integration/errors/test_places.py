@@ -173,8 +173,8 @@ def destinations(stage: Stage) -> Iterator[Path]:
     (stage.dest / "full").mkdir()
     (stage.dest / "full" / "precious").write_text("do not touch")
     (stage.dest / "file").write_text("do not touch")
-    (stage.dest / "empty").mkdir()
-    (stage.dest / "link").symlink_to("empty")
+    (stage.dest / "void").mkdir()
+    (stage.dest / "link").symlink_to("void")
     (stage.dest / "dead").symlink_to("nothing")
     mount = stage.dest / "mount"
     mount.mkdir()
