@@ -49,7 +49,7 @@ def _metadata(archive: Archive, time: datetime) -> Iterator[tuple[str, Path]]:
     found = archive.collection(archive.listing())
     start = manifest.sets_at(found, time)[0].end
     job, places = archive.job, {}
-    for one in next(chain for chain in found.chains if chain.start == start).sets:
+    for one in (one for chain in found.chains if chain.start == start for one in chain.sets):
         places[str(one.manifest)] = Path(job.archive, job.file_prefixes.manifest + one.manifest_stem)
         places[str(one.signature)] = Path(job.archive, f"{job.file_prefixes.signature}{one.signature_stem}.gz")
     for name, place in places.items():

@@ -34,9 +34,11 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-# How pytest begins the lines that say which test failed, and why; and how many of them the end of the output repeats.
-TELLING = ("FAILED ", "ERROR ", "E   ")
+# How pytest and ansible-test begin the lines that say what failed, and why; how many of them the end of the output
+# repeats; and how many of the last lines it repeats of a command that has no such lines.
+TELLING = ("FAILED ", "ERROR ", "ERROR: ", "E   ")
 REPEATED = 40
+LAST = 10
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,16 @@ def told(argv: tuple[str, ...]) -> list[str] | None:
     """
     print(f"+ {' '.join(argv)}", flush=True)
     telling: deque[str] = deque(maxlen=REPEATED)
+    last: deque[str] = deque(maxlen=LAST)
     with subprocess.Popen(
         argv, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
+            last.append(line.rstrip())
             if line.startswith(TELLING):
                 telling.append(line.rstrip())
-    return [" ".join(argv), *telling] if process.returncode else None
+    return [" ".join(argv), *(telling or last)] if process.returncode else None
 
 
 def run(name: str) -> Outcome:

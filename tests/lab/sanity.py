@@ -47,7 +47,7 @@ def run(*argv: str, cwd: Path = COPY, quiet: bool = False, **more: object) -> bo
         argv, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True, check=False
     )
     if quiet and done.returncode:
-        print(done.stdout)
+        print("\n".join(f"ERROR: {line}" for line in done.stdout.splitlines() if line))
     return done.returncode == 0
 
 
