@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import restoring, thawing
-from ansible_collections.permafrost.backup.plugins.modules import glacier_restore
+from ansible_collections.permafrost.backup.plugins.modules import glacier_restore, glacier_restore_info
 from bench import contestants
 from bench.contestants import STOCK_IMAGE, Stage
 from bench.measure import tree_bytes
@@ -78,8 +78,8 @@ def _write(path: Path, size: int, chance: random.Random) -> None:
 
 def _one(stage: Stage, job: dict[str, Any], path: str, container: str) -> Found:
     """Plan and thaw as the modules do, then let duplicity restore straight from the bucket."""
-    given = job_params(**job)
-    plan = restoring.plan({"job": given, "path": path, "time": "now"}, False)["plan"]
+    given = {**_defaults(glacier_restore_info.SPEC), "job": job_params(**job), "path": path, "time": "now"}
+    plan = restoring.plan(given, False)["plan"]
     mark = stage.s3.mark()
     thawing.work(_thaw_options(stage, [one["key"] for one in plan["volumes"]]), False)
     stage.s3.advance(hours=13)
@@ -95,10 +95,15 @@ def _one(stage: Stage, job: dict[str, Any], path: str, container: str) -> Found:
 
 
 def _thaw_options(stage: Stage, keys: list[str]) -> dict[str, Any]:
-    defaults = {name: option.get("default") for name, option in glacier_restore.SPEC.items()}
     pair = {"access_key": stage.s3.access_key, "secret_key": stage.s3.secret_key}
     where = {"bucket": stage.bucket, "endpoint_url": stage.s3.endpoint_url, "region": stage.s3.region}
-    return {**defaults, **where, "credentials": pair, "keys": keys, "tier": "Standard", "days": 1}
+    wanted = {"credentials": pair, "keys": keys, "tier": "Standard", "days": 1}
+    return {**_defaults(glacier_restore.SPEC), **where, **wanted}
+
+
+def _defaults(spec: dict[str, Any]) -> dict[str, Any]:
+    """A module's options as they are for who gives none."""
+    return {name: option.get("default") for name, option in spec.items()}
 
 
 @contextmanager
