@@ -14,7 +14,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils.credentials import SESSION_NAME, Credentials
+from ansible_collections.permafrost.backup.plugins.module_utils import sessions
+from ansible_collections.permafrost.backup.plugins.module_utils.credentials import Credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     AccessRefused,
     BackendFailed,
@@ -77,8 +78,7 @@ class Bucket:
         connections: int = 1,
     ) -> None:
         try:
-            import botocore.session  # late, so that its absence is one clear message
-            from botocore import exceptions, validate
+            from botocore import exceptions, validate  # late, so that its absence is one clear message
             from botocore.config import Config
         except ImportError as error:
             raise MissingLibrary(f"The Python library boto3 cannot be imported: {error}.", library="boto3") from error
@@ -95,9 +95,8 @@ class Bucket:
             max_pool_connections=connections,
         )
         self._connection = {"region_name": region, "verify": ca_bundle, "config": config}
-        # botocore's session is what boto3 wraps; without boto3's resources a module starts a quarter second sooner.
         with self._explained("connect"):
-            self._session = _session(botocore.session.get_session(), credentials or Credentials(), region, ca_bundle)
+            self._session = sessions.session(credentials or Credentials(), region, ca_bundle)
             self._client: Any = self._session.create_client("s3", endpoint_url=endpoint_url, **self._connection)
             self._thaws = Repeated(self._client, name, self._session.get_credentials())
 
@@ -303,35 +302,6 @@ def _clocks(error: Any) -> str:
     there = error.response["ResponseMetadata"]["HTTPHeaders"].get("date")
     there = error.response["Error"].get("ServerTime", there or "unknown")
     return f"The clock of this host says {datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, and that of S3 {there}"
-
-
-def _session(session: Any, credentials: Credentials, region: str | None, ca_bundle: str | None) -> Any:
-    """A session that is somebody: by key pair, profile or role; else as the SDK finds out."""
-    if credentials.profile:
-        session.set_config_variable("profile", credentials.profile)
-        session.set_config_variable("config_file", f"{credentials.aws_dir}/config")
-        session.set_config_variable("credentials_file", f"{credentials.aws_dir}/credentials")
-    if credentials.access_key:
-        session.set_credentials(credentials.access_key, credentials.secret_key, credentials.session_token)
-    if credentials.role_arn:
-        _assume(session, credentials, region, ca_bundle)
-    return session
-
-
-def _assume(session: Any, credentials: Credentials, region: str | None, ca_bundle: str | None) -> None:
-    """Let the session get the role's credentials when it first needs them, and anew before they expire."""
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
-    def client(service: str, **keys: Any) -> Any:
-        return session.create_client(
-            service, region_name=region, endpoint_url=credentials.sts_endpoint_url, verify=ca_bundle, **keys
-        )
-
-    more = {"RoleSessionName": SESSION_NAME}
-    if credentials.external_id:
-        more["ExternalId"] = credentials.external_id
-    fetcher = AssumeRoleCredentialFetcher(client, session.get_credentials(), credentials.role_arn, extra_args=more)
-    session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
 
 
 class _Reply(Exception):

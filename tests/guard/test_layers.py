@@ -24,7 +24,7 @@ IMPURE = {
 LIBRARIES = {
     "docker": {"container"},
     "boto3": {"s3"},
-    "botocore": {"repeating", "s3"},
+    "botocore": {"repeating", "s3", "sessions"},
     "ansible": {"drills", "jobs", "module", "status"},
 }
 

@@ -67,6 +67,18 @@ from boto3.s3.transfer import TransferConfig
 print(TransferConfig(multipart_chunksize=1).max_bandwidth, TransferConfig().multipart_chunksize)
 """
 
+GROWS = """
+import io
+from duplicity import cached_ops, diffdir
+class Growing(io.BytesIO):
+    pieces = [b"all there was", b" and what came later"]
+    def read(self, length=-1):
+        return self.pieces.pop(0)
+source = diffdir.FileWithReadCounter(Growing())
+print([source.read(64), source.read(64)])
+print([cached_ops.getpwuid(987654)[0], cached_ops.getgrgid(987654)[0], cached_ops.getpwuid.cache_info().currsize])
+"""
+
 
 @pytest.fixture(scope="module")
 def fast() -> Iterator[Any]:
@@ -138,3 +150,8 @@ def test_the_rate_of_uploads_can_be_limited(ours: str, run: Any) -> None:
     assert run(ours, ["python3", "-c", RATE]).split()[0] == "None"
     limited = run(ours, ["python3", "-c", RATE], environment={"PERMAFROST_UPLOAD_RATE": "1048576"})
     assert limited.split() == ["1048576", str(8 * 1024 * 1024)]
+
+
+def test_a_file_ends_where_it_was_first_found_to_end_and_unknown_owners_are_looked_up_once(ours: str, run: Any) -> None:
+    """What came later would be in the signature but not in the backup, and so no later incremental would bring it."""
+    assert run(ours, ["python3", "-c", GROWS]).splitlines() == ["[b'all there was', b'']", "['', '', 1]"]

@@ -129,6 +129,85 @@ MENDS = (
 """,
     ),
     Mend(
+        "cached_ops.py",
+        "The name of an owner whom the container does not know was looked up for each file, which took its whole time.",
+        "    return grp.getgrgid(gid)\n",
+        """\
+    try:
+        return grp.getgrgid(gid)
+    except KeyError:
+        return ("",)
+""",
+    ),
+    Mend(
+        "cached_ops.py",
+        "The same.",
+        "    return pwd.getpwuid(uid)\n",
+        """\
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return ("",)
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "A file that grew after its end had been read got a signature of what is not in the backup.",
+        """\
+        self.infile = infile
+
+    def read(self, length=-1):
+        \"""
+        Read data from the input file and update the source file size statistic.
+""",
+        """\
+        self.infile = infile
+        self.ended = False
+
+    def read(self, length=-1):
+        \"""
+        Read data from the input file and update the source file size statistic.
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "The same: a read that gives less than it was asked for is the last one.",
+        """\
+        try:
+            buf = self.infile.read(length)
+        except IOError as ex:
+""",
+        """\
+        if self.ended:
+            return b""
+        try:
+            buf = self.infile.read(length)
+            self.ended = len(buf) < length
+        except IOError as ex:
+            self.ended = True
+""",
+    ),
+    Mend(
+        "path.py",
+        "Without a size for its buffer, Python asks of each file whether it is a terminal.",
+        "            result = open(self.name, mode)\n",
+        "            result = open(self.name, mode, 8192)\n",
+    ),
+    Mend(
+        "robust.py",
+        "Two imports a file.",
+        "    from duplicity import path  # TODO: avoid circ. dep. issue\n",
+        """\
+    path = sys.modules["duplicity.path"]
+""",
+    ),
+    Mend(
+        "robust.py",
+        "What the place above needs.",
+        "import errno\n\nfrom duplicity import librsync\n",
+        "import errno\nimport sys\n\nfrom duplicity import librsync\n",
+    ),
+    Mend(
         "log.py",
         "What the messages above are asked for with.",
         """\
