@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive_dir,
     command,
     diagnosis,
     differences,
+    disk,
     fetching,
     glacier,
     host,
+    locking,
     log,
     manifest,
     openpgp,
@@ -171,7 +174,7 @@ class Archive:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
-        return host.where_full(self.job, self._of_keys(self._diagnosed(finished, run)))
+        return disk.where_full(self.job, self._of_keys(self._diagnosed(finished, run)))
 
     def _diagnosed(self, finished: Finished, run: log.Run) -> PermafrostError:
         error = diagnosis.failure(finished.exit_code, run, finished.output)
@@ -217,20 +220,20 @@ class Archive:
         duplicity would take the set for an interrupted one, and never fetch its manifest.
         """
         complete = {f"{one.manifest_stem}.part" for one in sets}
-        with host.locked(self.job, "info"):
+        with locking.locked(self.job, "info"):
             self.engine.refuse_others(command.fetch_metadata(self.job, host.run_dir(self.job, "info")))
-            if complete & set(host.partial_manifests(self.job)):
-                host.forget_partial(self.job)
+            if complete & set(archive_dir.partial_manifests(self.job)):
+                archive_dir.forget_partial(self.job)
 
     def _local(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume] | None]:
-        local = host.local_manifests(self.job)
+        local = archive_dir.manifests(self.job)
         return {one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one) for one in sets}
 
     def _drop_unusable(self, sets: list[manifest.BackupSet]) -> None:
         """Make duplicity fetch anew what was cut off on this host: it would believe the local copy."""
         for stem, volumes in self._local(sets).items():
             if volumes is None:
-                host.forget_manifest(self.job, stem)
+                archive_dir.forget_manifest(self.job, stem)
 
     def check_encryption(self, listing: dict[str, glacier.S3Object]) -> None:
         """Before a backup: raise unless its encryption is that of the newest manifest of the bucket.

@@ -11,7 +11,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, costs, host, log, resuming, selection
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    costs,
+    host,
+    log,
+    records,
+    resuming,
+    selection,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.anomaly import anomalies
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
@@ -69,7 +77,7 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
         raise  # the run that is on writes its own record
     except PermafrostError as error:
         with suppress(StateSpace):  # it must not stand in the place of why the run failed
-            host.write_record(job, "last_run", _failed(error, begun))
+            records.write(job, "last_run", _failed(error, begun))
         raise
     record = {
         **_record(finished, None),
@@ -79,8 +87,8 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
     }
     _with_diff(result)
     try:
-        host.write_record(job, "last_run", record)
-        host.write_record(job, "last_success", record)
+        records.write(job, "last_run", record)
+        records.write(job, "last_success", record)
     except StateSpace as error:
         error.result = result  # the set is in the bucket all the same
         raise
@@ -108,7 +116,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
     try:
         result.update(_outcome(archive, finished, run))
         result["not_preserved"] = survey.result()
-        last = host.read_record(archive.job, "last_success") or {}
+        last = records.read(archive.job, "last_success") or {}
         result["anomaly"] = anomalies(run.statistics, last.get("source_files"))
         result["warnings"] += [f"Job {archive.job.name}: {text}" for text in result["anomaly"]]
         _judge(archive.job, run)
@@ -159,7 +167,7 @@ def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> 
 
 def _check_signer(job: Job) -> None:
     """Who signed is inside the encryption, so only a host that remembers its last success can tell."""
-    last, now = host.read_record(job, "last_success") or {}, job.encryption.sign_key
+    last, now = records.read(job, "last_success") or {}, job.encryption.sign_key
     before = last.get("sign_key", now)
     if before != now:
         raise KeysChanged(

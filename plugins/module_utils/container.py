@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host, placing
+from ansible_collections.permafrost.backup.plugins.module_utils import host, locking, placing, secret_files
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     ARCHIVE,
     KEYRING,
@@ -126,7 +126,7 @@ class Engine:
         current = _Current()
         with self._explained(spec):
             try:
-                with host.locked(self._job, spec.verb):
+                with locking.locked(self._job, spec.verb):
                     self._start_or_attach(spec, before, current)
                     if spec.verb not in LASTING:
                         return self._finish(spec, current)
@@ -137,12 +137,12 @@ class Engine:
 
     def has_run(self, spec: ContainerSpec) -> bool:
         """Whether ``run`` would attach to a run of another task, or collect its result."""
-        with self._explained(spec), host.locked(self._job, spec.verb):
+        with self._explained(spec), locking.locked(self._job, spec.verb):
             return self._joinable(self._look(spec), spec)
 
     def refuse_others(self, spec: ContainerSpec) -> None:
         """Raise Busy when a backup, a restore or a verify of the job runs that is not this verb's."""
-        with self._explained(spec), host.locked(self._job, spec.verb):
+        with self._explained(spec), locking.locked(self._job, spec.verb):
             self._look(spec)
 
     def image_labels(self) -> dict[str, str]:
@@ -192,7 +192,7 @@ class Engine:
             if verb == spec.verb:
                 own = found
             staged = staged or (verb == "restore" and (alive or _ended_well(found)))
-        host.remove_stale_secrets(self._job, running)
+        secret_files.remove_stale(self._job, running)
         if not staged and spec.verb not in ("restore", "prove"):  # a proof looks at what a restore has built
             placing.clear(self._job)
         return own
@@ -244,7 +244,7 @@ class Engine:
             self._remove(own["Id"])
         role = _task_role()
         spec = with_task_role(spec, self._job, role) if role else spec
-        secrets = host.write_secrets(self._job, spec.verb, spec.secrets)
+        secrets = secret_files.write(self._job, spec.verb, spec.secrets)
         if spec.keyring:
             self._make_keyring(spec, secrets)
         current.container = spec.name  # a signal may come between the engine's deed and its reply
@@ -255,7 +255,7 @@ class Engine:
             if current.container != spec.name:
                 self._remove(current.container)
             current.container = ""
-            host.remove_secrets(self._job, spec.verb)
+            secret_files.remove(self._job, spec.verb)
             raise
 
     def _make_keyring(self, spec: ContainerSpec, secrets: str) -> None:
@@ -271,7 +271,7 @@ class Engine:
             if code:
                 raise BadInput(f"gpg cannot import job.encryption.secret_keys: {' '.join(said.split())[-300:]}.")
         except BaseException:
-            host.remove_secrets(self._job, spec.verb)
+            secret_files.remove(self._job, spec.verb)
             raise
 
     def _create(self, spec: ContainerSpec, secrets: str) -> str:
@@ -337,7 +337,7 @@ class Engine:
 
     def _finish(self, spec: ContainerSpec, current: _Current) -> Finished:
         self._wait(current.container)
-        with host.locked(self._job, spec.verb, wait_seconds=None):
+        with locking.locked(self._job, spec.verb, wait_seconds=None):
             return self._collect(spec, current)
 
     def _wait(self, container: str) -> None:
@@ -368,7 +368,7 @@ class Engine:
             output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
             result = {**_ended(found), "output": output}
             kept = self._job.keep_logs if spec.verb in LASTING else None
-            host.remove_secrets(self._job, spec.verb)  # first: what follows may fail for lack of room
+            secret_files.remove(self._job, spec.verb)  # first: what follows may fail for lack of room
             host.keep_result(self._job, spec.verb, current.container, result, kept)
             self._remove(current.container)
         except self._not_found:
@@ -394,11 +394,11 @@ class Engine:
             return
         with contextlib.suppress(self._not_found):
             self._api.stop(current.container, timeout=_STOP_SECONDS)
-            with host.locked(self._job, spec.verb, wait_seconds=None):
+            with locking.locked(self._job, spec.verb, wait_seconds=None):
                 found = self._api.inspect_container(current.container)
                 current.container = found["Id"]
                 if spec.verb in LASTING and _ended_well(found):
-                    host.remove_secrets(self._job, spec.verb)
+                    secret_files.remove(self._job, spec.verb)
                 else:
                     self._collect(spec, current)
 

@@ -18,12 +18,14 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     fetching,
     glacier,
     host,
+    locking,
     log,
     manifest,
     mounts,
     older,
     placing,
     proving,
+    records,
     staging,
     tree,
 )
@@ -187,10 +189,10 @@ def _order(params: dict[str, Any]) -> _Order:
 
 def _settle(order: _Order) -> list[str]:
     """Bring to its end what a killed task had begun, and say so: it may be of another destination."""
-    record = host.read_record(order.job, "placing")
+    record = records.read(order.job, "placing")
     if not record:
         return []
-    with host.locked(order.job, "restore"):
+    with locking.locked(order.job, "restore"):
         settled = placing.settle(order.job)
         placing.clear(order.job)
     return [f"A killed task had begun to replace {record['dest']}: that is done now."] if settled else []
@@ -332,9 +334,9 @@ def _restore(archive: Archive, order: _Order, before: Before, result: dict[str, 
 
 def _tidy(archive: Archive, order: _Order) -> None:
     """Clear the staging directory. A run that goes on, or that the next task is to collect, still needs it."""
-    if not host.read_record(order.job, "staging"):
+    if not records.read(order.job, "staging"):
         return
-    with contextlib.suppress(PermafrostError), host.locked(order.job, "restore", wait_seconds=None):
+    with contextlib.suppress(PermafrostError), locking.locked(order.job, "restore", wait_seconds=None):
         if not archive.engine.has_run(order.spec):
             placing.clear(order.job, order.staging)
 
@@ -354,7 +356,7 @@ def _put_in_place(archive: Archive, order: _Order, finished: Finished, result: d
     """Prove the restored data and move them to the destination, unless another task with the same run was first."""
     done = Path(finished.log_file).with_name("in-place")
     data = order.staging / "data"
-    with host.locked(order.job, "restore", wait_seconds=None):
+    with locking.locked(order.job, "restore", wait_seconds=None):
         if done.exists():
             result.update(_told_by_another(order))
             return

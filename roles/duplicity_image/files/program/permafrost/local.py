@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils import host, locking
 from ansible_collections.permafrost.backup.plugins.module_utils.command import (
     KEYRING,
     KEYRING_DIR,
@@ -50,7 +50,7 @@ class Local:
 
     def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         """Run to the end, whatever the exit code is. ``before`` may refuse, make ready, and run short verbs."""
-        with host.locked(self._job, spec.verb):
+        with locking.locked(self._job, spec.verb):
             host.prepare(self._job, spec.verb)
             if before:
                 spec = before() or spec
