@@ -46,6 +46,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 
 # The job's encryption does not open what is in the bucket, or must not add to it.
 SECRETS_REFUSED = (
@@ -64,13 +65,13 @@ _Found = TypeVar("_Found")
 class Runner(Protocol):
     """What runs duplicity: the engine of this host, or the container that this program is in already."""
 
-    def run(self, spec: command.ContainerSpec, before: Before | None = None) -> Finished:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         """Run to the end, whatever the exit code is; ``before`` as in Engine.run."""
 
-    def has_run(self, spec: command.ContainerSpec) -> bool:
+    def has_run(self, spec: ContainerSpec) -> bool:
         """Whether ``run`` would attach to a run of another task, or collect its result."""
 
-    def refuse_others(self, spec: command.ContainerSpec) -> None:
+    def refuse_others(self, spec: ContainerSpec) -> None:
         """Raise Busy when another verb of the job runs."""
 
     def image_labels(self) -> dict[str, str]:
@@ -140,12 +141,12 @@ class Archive:
         """The chains that the names of a listing make up."""
         return manifest.collect(listing, self.job.file_prefixes)
 
-    def run(self, spec: command.ContainerSpec, before: Before | None = None) -> tuple[Finished, log.Run]:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> tuple[Finished, log.Run]:
         """Run to the end, whatever the exit code is. ``before`` as in Engine.run."""
         finished = self.engine.run(spec, before)
         return finished, log.summarize(self._events(finished))
 
-    def succeed(self, spec: command.ContainerSpec, time: datetime | None = None) -> tuple[Finished, log.Run]:
+    def succeed(self, spec: ContainerSpec, time: datetime | None = None) -> tuple[Finished, log.Run]:
         """Run to the end; an exit code other than 0 raises the error that it stands for. ``time`` as in failure."""
         finished, run = self.run(spec)
         if finished.exit_code:
@@ -153,7 +154,7 @@ class Archive:
         return finished, run
 
     def verify(
-        self, spec: command.ContainerSpec, before: Callable[[], None], path: str, time: datetime
+        self, spec: ContainerSpec, before: Callable[[], None], path: str, time: datetime
     ) -> tuple[Finished, log.Run, differences.Verified]:
         """Run a verify to its end. duplicity ends with 1 for differences, and for a volume that is not there."""
         finished, run = self.run(spec, before)

@@ -42,6 +42,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.inspecting impor
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
 from ansible_collections.permafrost.backup.plugins.module_utils.prices import checked_prices
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -221,7 +222,7 @@ def _read_list(path: str) -> str:
         raise BadInput(f"job.selection: the list {path} cannot be read: {error}.") from None
 
 
-def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
     job = archive.job
     rewrites = _rewrites(archive)
     result = {

@@ -20,18 +20,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host, locking, placing, secret_files
-from ansible_collections.permafrost.backup.plugins.module_utils.command import (
-    ARCHIVE,
-    KEYRING,
-    KEYRING_DIR,
-    LABEL_COMMAND,
-    LABEL_JOB,
-    LABEL_VERB,
-    SECRETS,
-    ContainerSpec,
-    import_keys,
-    with_task_role,
-)
+from ansible_collections.permafrost.backup.plugins.module_utils.command import import_keys
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import (
     TASK_PROOF,
     TASK_PROOF_FILE,
@@ -51,6 +40,17 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     RunVanished,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, Limits
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import (
+    ARCHIVE,
+    KEYRING,
+    KEYRING_DIR,
+    LABEL_COMMAND,
+    LABEL_JOB,
+    LABEL_VERB,
+    SECRETS,
+    ContainerSpec,
+    with_task_role,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.times import from_engine
 
 LASTING = ("backup", "restore", "verify")

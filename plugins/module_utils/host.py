@@ -17,8 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, disk, records
-from ansible_collections.permafrost.backup.plugins.module_utils.command import LOG_FILE
+from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, disk, log, records
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_stamp
 
@@ -61,7 +60,7 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
     with disk.writing(current):
         (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
         if logs is not None:
-            records.remember(job, verb, result, current / LOG_FILE)
+            records.remember(job, verb, result, current / log.FILE_NAME)
         current.rename(kept)
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
     for old in by_age[: -(logs or 1)]:
@@ -77,7 +76,7 @@ def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:
     stamp = re.sub(r"[-:]", "", started[:19]) + "Z"
     # duplicity may not have come so far
     with disk.writing(place), suppress(FileNotFoundError, FileExistsError):
-        os.link(kept / LOG_FILE, place / f"{verb}-{stamp}.log")
+        os.link(kept / log.FILE_NAME, place / f"{verb}-{stamp}.log")
     for old in sorted(place.glob(f"{verb}-*.log"))[:-logs]:
         old.unlink(missing_ok=True)
 
@@ -98,7 +97,7 @@ def kept_result(job: Job, verb: str, container: str) -> dict[str, Any] | None:
 
 def kept_log(job: Job, verb: str, container: str) -> str:
     """Where the log of a run lies once its result is kept."""
-    return str(_kept(job, verb, container) / LOG_FILE)
+    return str(_kept(job, verb, container) / log.FILE_NAME)
 
 
 def _kept(job: Job, verb: str, container: str) -> Path:

@@ -41,6 +41,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import FROZEN, THAWING, Plan
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
 
 
@@ -81,12 +82,12 @@ class _Order:
         return placing.staging_of(self.job, self.dest)
 
     @property
-    def spec(self) -> command.ContainerSpec:
+    def spec(self) -> ContainerSpec:
         """The run as tasks know each other's: streamed, which is one of two ways to the same end."""
         return command.restore(self.job, self._run_dir, path=self.path, time=self.time, into=str(self.staging))
 
     @property
-    def staged_spec(self) -> command.ContainerSpec:
+    def staged_spec(self) -> ContainerSpec:
         into, staged = str(self.staging), str(fetching.place(self.job))
         return command.restore_staged(self.job, self._run_dir, path=self.path, time=self.time, into=into, staged=staged)
 
@@ -130,7 +131,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         _preflight(archive, order, result)
         return result
 
-    def before() -> command.ContainerSpec:
+    def before() -> ContainerSpec:
         made, way = _preflight(archive, order, result)
         if way.is_staged:
             result["fetch"].update(staging.fetch(archive, made, order.sets).to_result())

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.permafrost.backup.plugins.module_utils import disk
-from ansible_collections.permafrost.backup.plugins.module_utils.command import SECRET_HOMES
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import NoSecretPlace, StateSpace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import SECRET_HOMES
 
 
 def directory(job: Job, verb: str) -> Path:

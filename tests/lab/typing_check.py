@@ -14,7 +14,7 @@ PURE = (
     "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args",
     "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers",
     "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting", "retention",
-    "retrieval", "schema", "selection", "signing", "spreading", "times", "versions",
+    "retrieval", "schema", "selection", "signing", "spreading", "surroundings", "times", "versions",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

@@ -8,7 +8,7 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command
+from ansible_collections.permafrost.backup.plugins.module_utils import command, surroundings
 from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, _ended
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit.stage import job_params
@@ -50,7 +50,7 @@ def test_what_a_container_may_not_do() -> None:
     assert config.get("Privileged") in (None, False)
     assert "/var/run/docker.sock" not in {one["Source"] for one in config["Mounts"]}
     written = {one["Target"] for one in config["Mounts"] if not one["ReadOnly"]}
-    assert written == {command.ARCHIVE, command.TEMP, command.RUN}
+    assert written == {surroundings.ARCHIVE, surroundings.TEMP, surroundings.RUN}
 
 
 def test_a_run_begins_before_its_process() -> None:

@@ -17,13 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import host, locking
-from ansible_collections.permafrost.backup.plugins.module_utils.command import (
-    KEYRING,
-    KEYRING_DIR,
-    SECRETS,
-    ContainerSpec,
-    import_keys,
-)
+from ansible_collections.permafrost.backup.plugins.module_utils.command import import_keys
 from ansible_collections.permafrost.backup.plugins.module_utils.container import (
     LASTING,
     Before,
@@ -32,6 +26,12 @@ from ansible_collections.permafrost.backup.plugins.module_utils.container import
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import (
+    KEYRING,
+    KEYRING_DIR,
+    SECRETS,
+    ContainerSpec,
+)
 
 # As many lines as the engine's log is asked for.
 _OUTPUT_LINES = 200
