@@ -30,7 +30,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     openpgp,
     versions,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Engine, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Engine
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EncryptionMismatch,
     KeysChanged,

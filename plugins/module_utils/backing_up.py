@@ -22,8 +22,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.anomaly import anomalies
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.economy import advice
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,

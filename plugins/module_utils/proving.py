@@ -25,7 +25,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     tree,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, CannotProve, ProofFailed
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, command, host, integrity, log
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import WrongPassphrase
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import READABLE, S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.integrity import Reading

@@ -30,7 +30,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     tree,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,

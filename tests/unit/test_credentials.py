@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, container, credentials, surroundings
+from ansible_collections.permafrost.backup.plugins.module_utils import command, containers, credentials, surroundings
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import Credentials, checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, NoCredentials
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
@@ -107,18 +107,18 @@ def test_the_role_of_a_task() -> None:
 
 @pytest.mark.parametrize("as_file", [False, True])
 def test_a_task_finds_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_file: bool) -> None:
-    assert container._task_role() is None
+    assert containers.task_role() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/role")
     found = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"}
-    assert container._task_role() == credentials.TaskRole(found)
+    assert containers.task_role() == credentials.TaskRole(found)
     if as_file:
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
         with pytest.raises(NoCredentials, match="No such file"):
-            container._task_role()
+            containers.task_role()
         (tmp_path / "token").write_text("canary-token")
     else:
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-token")
-    assert container._task_role() == credentials.TaskRole(found, b"canary-token")
+    assert containers.task_role() == credentials.TaskRole(found, b"canary-token")
 
 
 def test_a_key_pair_needs_no_role_of_a_task() -> None:

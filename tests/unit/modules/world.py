@@ -27,7 +27,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     thawing,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.command import STATUS_FILE
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
