@@ -16,18 +16,22 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive_dir,
     command,
     diagnosis,
     differences,
+    disk,
     fetching,
     glacier,
     host,
+    locking,
     log,
     manifest,
     openpgp,
     versions,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Engine, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Engine
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     EncryptionMismatch,
     KeysChanged,
@@ -43,6 +47,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 
 # The job's encryption does not open what is in the bucket, or must not add to it.
 SECRETS_REFUSED = (
@@ -61,13 +66,13 @@ _Found = TypeVar("_Found")
 class Runner(Protocol):
     """What runs duplicity: the engine of this host, or the container that this program is in already."""
 
-    def run(self, spec: command.ContainerSpec, before: Before | None = None) -> Finished:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         """Run to the end, whatever the exit code is; ``before`` as in Engine.run."""
 
-    def has_run(self, spec: command.ContainerSpec) -> bool:
+    def has_run(self, spec: ContainerSpec) -> bool:
         """Whether ``run`` would attach to a run of another task, or collect its result."""
 
-    def refuse_others(self, spec: command.ContainerSpec) -> None:
+    def refuse_others(self, spec: ContainerSpec) -> None:
         """Raise Busy when another verb of the job runs."""
 
     def image_labels(self) -> dict[str, str]:
@@ -137,12 +142,12 @@ class Archive:
         """The chains that the names of a listing make up."""
         return manifest.collect(listing, self.job.file_prefixes)
 
-    def run(self, spec: command.ContainerSpec, before: Before | None = None) -> tuple[Finished, log.Run]:
+    def run(self, spec: ContainerSpec, before: Before | None = None) -> tuple[Finished, log.Run]:
         """Run to the end, whatever the exit code is. ``before`` as in Engine.run."""
         finished = self.engine.run(spec, before)
         return finished, log.summarize(self._events(finished))
 
-    def succeed(self, spec: command.ContainerSpec, time: datetime | None = None) -> tuple[Finished, log.Run]:
+    def succeed(self, spec: ContainerSpec, time: datetime | None = None) -> tuple[Finished, log.Run]:
         """Run to the end; an exit code other than 0 raises the error that it stands for. ``time`` as in failure."""
         finished, run = self.run(spec)
         if finished.exit_code:
@@ -150,7 +155,7 @@ class Archive:
         return finished, run
 
     def verify(
-        self, spec: command.ContainerSpec, before: Callable[[], None], path: str, time: datetime
+        self, spec: ContainerSpec, before: Callable[[], None], path: str, time: datetime
     ) -> tuple[Finished, log.Run, differences.Verified]:
         """Run a verify to its end. duplicity ends with 1 for differences, and for a volume that is not there."""
         finished, run = self.run(spec, before)
@@ -171,7 +176,7 @@ class Archive:
                 return error
             except PermafrostError:
                 pass  # it could not be asked now, and is not what went wrong
-        return host.where_full(self.job, self._of_keys(self._diagnosed(finished, run)))
+        return disk.where_full(self.job, self._of_keys(self._diagnosed(finished, run)))
 
     def _diagnosed(self, finished: Finished, run: log.Run) -> PermafrostError:
         error = diagnosis.failure(finished.exit_code, run, finished.output)
@@ -217,20 +222,20 @@ class Archive:
         duplicity would take the set for an interrupted one, and never fetch its manifest.
         """
         complete = {f"{one.manifest_stem}.part" for one in sets}
-        with host.locked(self.job, "info"):
+        with locking.locked(self.job, "info"):
             self.engine.refuse_others(command.fetch_metadata(self.job, host.run_dir(self.job, "info")))
-            if complete & set(host.partial_manifests(self.job)):
-                host.forget_partial(self.job)
+            if complete & set(archive_dir.partial_manifests(self.job)):
+                archive_dir.forget_partial(self.job)
 
     def _local(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume] | None]:
-        local = host.local_manifests(self.job)
+        local = archive_dir.manifests(self.job)
         return {one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one) for one in sets}
 
     def _drop_unusable(self, sets: list[manifest.BackupSet]) -> None:
         """Make duplicity fetch anew what was cut off on this host: it would believe the local copy."""
         for stem, volumes in self._local(sets).items():
             if volumes is None:
-                host.forget_manifest(self.job, stem)
+                archive_dir.forget_manifest(self.job, stem)
 
     def check_encryption(self, listing: dict[str, glacier.S3Object]) -> None:
         """Before a backup: raise unless its encryption is that of the newest manifest of the bucket.

@@ -11,11 +11,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, costs, host, log, resuming, selection
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    command,
+    costs,
+    host,
+    log,
+    records,
+    resuming,
+    selection,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.anomaly import anomalies
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.economy import advice
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
     BadInput,
@@ -34,6 +42,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.inspecting impor
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
 from ansible_collections.permafrost.backup.plugins.module_utils.prices import checked_prices
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
@@ -69,7 +78,7 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
         raise  # the run that is on writes its own record
     except PermafrostError as error:
         with suppress(StateSpace):  # it must not stand in the place of why the run failed
-            host.write_record(job, "last_run", _failed(error, begun))
+            records.write(job, "last_run", _failed(error, begun))
         raise
     record = {
         **_record(finished, None),
@@ -79,8 +88,8 @@ def back_up(archive: Archive, full: bool) -> dict[str, Any]:
     }
     _with_diff(result)
     try:
-        host.write_record(job, "last_run", record)
-        host.write_record(job, "last_success", record)
+        records.write(job, "last_run", record)
+        records.write(job, "last_success", record)
     except StateSpace as error:
         error.result = result  # the set is in the bucket all the same
         raise
@@ -108,7 +117,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
     try:
         result.update(_outcome(archive, finished, run))
         result["not_preserved"] = survey.result()
-        last = host.read_record(archive.job, "last_success") or {}
+        last = records.read(archive.job, "last_success") or {}
         result["anomaly"] = anomalies(run.statistics, last.get("source_files"))
         result["warnings"] += [f"Job {archive.job.name}: {text}" for text in result["anomaly"]]
         _judge(archive.job, run)
@@ -159,7 +168,7 @@ def _new_secrets(archive: Archive, listing: dict[str, S3Object], full: bool) -> 
 
 def _check_signer(job: Job) -> None:
     """Who signed is inside the encryption, so only a host that remembers its last success can tell."""
-    last, now = host.read_record(job, "last_success") or {}, job.encryption.sign_key
+    last, now = records.read(job, "last_success") or {}, job.encryption.sign_key
     before = last.get("sign_key", now)
     if before != now:
         raise KeysChanged(
@@ -213,7 +222,7 @@ def _read_list(path: str) -> str:
         raise BadInput(f"job.selection: the list {path} cannot be read: {error}.") from None
 
 
-def _facts(archive: Archive, spec: command.ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
+def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
     job = archive.job
     rewrites = _rewrites(archive)
     result = {

@@ -15,11 +15,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive_dir,
     command,
     costs,
     glacier,
     host,
     keeping,
+    locking,
     manifest,
     prices,
     retention,
@@ -92,7 +94,7 @@ def clean(
             going, held = ({retention.set_id(one.backup_set) for one in part} for part in (plan.going, plan.held))
             if ours & going or (ours - held and plan.uploads):
                 # First, for a resumption would count on the volumes.
-                host.forget_partial(job)
+                archive_dir.forget_partial(job)
             _delete(archive, plan, result)
     return result
 
@@ -106,13 +108,13 @@ def _undisturbed(job: Job, archive: Archive, rules: retention.Rules) -> Iterator
 
     A host knows them by their partial manifests in its archive directory. One without that directory needs no engine.
     """
-    if not (rules.orphans or rules.delete_last_chain) or not host.has_archive(job):
+    if not (rules.orphans or rules.delete_last_chain) or not archive_dir.exists(job):
         yield frozenset()
         return
-    with host.locked(job, "cleanup"):
+    with locking.locked(job, "cleanup"):
         archive.engine.refuse_others(command.fetch_metadata(job, host.run_dir(job, "info")))
-        host.refuse_foreign(job)
-        parsed = [manifest.parse_name(name) for name in host.partial_manifests(job)]
+        archive_dir.refuse_foreign(job)
+        parsed = [manifest.parse_name(name) for name in archive_dir.partial_manifests(job)]
         yield frozenset(one.set_id for one in parsed if one is not None)
 
 
@@ -144,7 +146,7 @@ def _head(archive: Archive, one: manifest.BackupSet, there: glacier.S3Object) ->
     if plain and there.state(datetime.now(timezone.utc)) in glacier.READABLE:
         return archive.bucket.read(there.key, first=_HEAD_BYTES)
     try:
-        return next(host.manifest_lines(archive.job, one.manifest_stem), b"")
+        return next(archive_dir.manifest_lines(archive.job, one.manifest_stem), b"")
     except OSError:  # there is no copy, or it is not for the user that this runs as
         return b""
 

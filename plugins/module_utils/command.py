@@ -1,59 +1,43 @@
 # Copyright: permafrost.backup contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Job and verb become a container: argv, environment, mounts, capabilities, secret files.
+"""Job and verb become a run: the command lines of duplicity and gpg.
 
-Pure, and the only place that writes a duplicity command line. There is no shell anywhere: argv is a list. Secrets are
-files below ``SECRETS``, never arguments or environment.
+Pure, and the only place that writes a duplicity command line. There is no shell anywhere: argv is a list. What a run
+has around it is in surroundings.py.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
-from ansible_collections.permafrost.backup.plugins.module_utils import credentials as aws
 from ansible_collections.permafrost.backup.plugins.module_utils import globs, log, selection
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job, Limits
+from ansible_collections.permafrost.backup.plugins.module_utils.job import NO_LIMITS, Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import path_index
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import (
+    ARCHIVE,
+    CAPS_READ,
+    CAPS_WRITE,
+    HOME,
+    PUBLIC_KEYS,
+    RESTORE,
+    RUN,
+    SECRET_HOMES,
+    SECRET_KEYS,
+    SECRETS,
+    STAGED,
+    TEMP,
+    ContainerSpec,
+    Mount,
+    spec_of,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
 
-# Paths inside the container; the source's is part of the job.
-ARCHIVE = "/permafrost/archive"
-RUN = "/permafrost/run"
-TEMP = "/permafrost/tmp"
-RESTORE = "/permafrost/restore"
-STAGED = "/permafrost/staged"
 # A staged copy of the bucket is not the bucket: duplicity would take what it lacks out of the job's archive directory.
 _STAGED_ARCHIVE = f"{TEMP}/archive"
-SECRETS = "/run/secrets"
-AWS_DIR = "/run/aws"
-CA_BUNDLE = "/permafrost/ca.pem"
-# The keyring of a run with secret keys: below the run's secrets on the host, and the only place there to write to.
-KEYRING = "/permafrost/keyring"
-KEYRING_DIR = "keyring"
 _GPG = ("gpg", "--batch", "--quiet")
-_PUBLIC_KEYS, _SECRET_KEYS = "public-keys", "secret-keys"
-_TASK_TOKEN = "task-token"
-# gpg-agent protects a key anew when it is first used, and takes seconds to measure how slow it can be. The passphrase
-# lies beside this keyring.
-_AGENT_CONF = b"s2k-count 65536\n"
-LOG_FILE = log.FILE_NAME
 STATUS_FILE = "gpg.status"
-# Where secrets lie on the host while a container runs: the first of these whose parent is a tmpfs.
-SECRET_HOMES = ("/run/permafrost", "/dev/shm/permafrost")
-
-LABEL_JOB = "permafrost.backup.job"
-LABEL_VERB = "permafrost.backup.verb"
-LABEL_COMMAND = "permafrost.backup.command"
-
-# With --use-agent duplicity asks nobody, but without any PASSPHRASE it would not open the last manifest either, and an
-# incremental with a wrong passphrase would succeed. gpg itself reads the real one from its file. In mode gpg a backup
-# may lack the secret key, and its keys are compared before: only a dry run, which copies nothing, reads a manifest.
-_PASSPHRASE_MARKER = "in-passphrase-file"
-_CAPS_READ = ("DAC_READ_SEARCH",)
-_CAPS_WRITE = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "MKNOD")
 _CLASS_FLAG = {
     "GLACIER": ["--s3-use-glacier"],
     "GLACIER_IR": ["--s3-use-glacier-ir"],
@@ -65,58 +49,6 @@ _SSE_FLAG = {
     "AES256": ["--s3-use-server-side-encryption"],
     "aws:kms": ["--s3-use-server-side-kms-encryption"],
 }
-_MB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Mount:
-    source: str
-    target: str
-    read_only: bool = True
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """One run. ``argv[0]`` is the program; ``secrets`` maps file names below SECRETS to their content.
-
-    With ``keyring`` the run of ``import_keys`` comes before it. ``same_as`` is the identity of another way to do the
-    same work.
-    """
-
-    job: str
-    verb: str
-    image: str
-    hostname: str
-    network: str
-    argv: tuple[str, ...]
-    environment: dict[str, str]
-    mounts: tuple[Mount, ...]
-    capabilities: tuple[str, ...]
-    secrets: dict[str, bytes] = field(repr=False)
-    limits: Limits = NO_LIMITS
-    keyring: bool = False
-    same_as: str = ""
-
-    @property
-    def name(self) -> str:
-        """Fixed, so that the engine itself refuses a second run of the same verb."""
-        return f"permafrost-{self.job}-{self.verb}"
-
-    @property
-    def identity(self) -> str:
-        """Tasks of equal identity do the same work: the later one attaches to the run of the earlier.
-
-        Backups do when they are of the same source to the same target for the same keys, whatever the other options;
-        anything else must be the very same command, or another way to the same end.
-        """
-        if self.same_as:
-            return self.same_as
-        if self.verb == "backup":
-            keys = [key for option, key in zip(self.argv, self.argv[1:]) if option == "--encrypt-key"]
-            work = (self.argv[1], self.argv[-2], self.argv[-1], *keys)
-            return hashlib.sha256("\0".join(work).encode("utf-8", "surrogateescape")).hexdigest()
-        mounts = [f"{mount.source}:{mount.target}" for mount in self.mounts]
-        return hashlib.sha256("\0".join((*self.argv, *mounts)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpec:
@@ -137,7 +69,7 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
         job.url,
     ]
     mounts = [Mount(job.source, job.source_in_container)]
-    return _spec(job, "check" if dry_run else "backup", run_dir, argv, mounts=mounts)
+    return spec_of(job, "check" if dry_run else "backup", run_dir, argv, mounts=mounts)
 
 
 def _kind(job: Job, full: bool) -> list[str]:
@@ -173,23 +105,23 @@ def fetch_metadata(job: Job, run_dir: str, *, time: datetime | None = None) -> C
     --force it only lists.
     """
     which = ["partial", "--time", to_w3(time)] if time else ["full"]
-    return _spec(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", *which, *_common(job), job.url])
+    return spec_of(job, "info", run_dir, ["cleanup", "--metadata-sync-mode", *which, *_common(job), job.url])
 
 
 def list_sets(job: Job, run_dir: str) -> ContainerSpec:
     """Lists the bucket and reads nothing: it tells whether the container can reach it."""
-    return _spec(job, "info", run_dir, ["collection-status", *_common(job), job.url])
+    return spec_of(job, "info", run_dir, ["collection-status", *_common(job), job.url])
 
 
 def list_files(job: Job, run_dir: str, *, time: datetime) -> ContainerSpec:
     """The files of the backup at ``time``, read from signatures."""
-    return _spec(job, "list", run_dir, ["list-current-files", *_common(job), "--time", to_w3(time), job.url])
+    return spec_of(job, "list", run_dir, ["list-current-files", *_common(job), "--time", to_w3(time), job.url])
 
 
 def restore_dry_run(job: Job, run_dir: str, *, path: str, time: datetime | None) -> ContainerSpec:
     """Names the volumes that a restore of ``path`` reads. Needs a target that does not exist."""
     argv = ["restore", "--dry-run", *_common(job), *_selection(path, time), job.url, f"{RUN}/nowhere"]
-    return _spec(job, "plan", run_dir, argv)
+    return spec_of(job, "plan", run_dir, argv)
 
 
 def restore(job: Job, run_dir: str, *, path: str, time: datetime, into: str) -> ContainerSpec:
@@ -197,7 +129,7 @@ def restore(job: Job, run_dir: str, *, path: str, time: datetime, into: str) -> 
     job.encryption.require_for_restore()
     argv = ["restore", *_common(job), *_selection(path, time), job.url, f"{RESTORE}/data"]
     mounts = [Mount(into, RESTORE, read_only=False)]
-    return _spec(job, "restore", run_dir, argv, mounts=mounts, capabilities=_CAPS_WRITE)
+    return spec_of(job, "restore", run_dir, argv, mounts=mounts, capabilities=CAPS_WRITE)
 
 
 def restore_staged(job: Job, run_dir: str, *, path: str, time: datetime, into: str, staged: str) -> ContainerSpec:
@@ -212,7 +144,7 @@ def restore_staged(job: Job, run_dir: str, *, path: str, time: datetime, into: s
         f"{RESTORE}/data",
     ]
     mounts = [Mount(into, RESTORE, read_only=False), Mount(staged, STAGED)]
-    spec = _spec(offline, "restore", run_dir, argv, mounts=mounts, capabilities=_CAPS_WRITE)
+    spec = spec_of(offline, "restore", run_dir, argv, mounts=mounts, capabilities=CAPS_WRITE)
     return replace(spec, same_as=streamed.identity)
 
 
@@ -226,9 +158,9 @@ def prove(job: Job, run_dir: str, *, below: str) -> ContainerSpec:
         hostname=job.hostname,
         network="none",
         argv=("permafrost", "prove"),
-        environment={"HOME": "/tmp"},
+        environment={"HOME": HOME},
         mounts=own,
-        capabilities=_CAPS_READ,
+        capabilities=CAPS_READ,
         secrets={},
         limits=job.limits,
     )
@@ -248,19 +180,19 @@ def verify(job: Job, run_dir: str, *, path: str, time: datetime, compare_data: b
         job.url,
         f"{job.source_in_container}/{path}" if path else job.source_in_container,
     ]
-    return _spec(job, "verify", run_dir, argv, mounts=[Mount(job.source, job.source_in_container)])
+    return spec_of(job, "verify", run_dir, argv, mounts=[Mount(job.source, job.source_in_container)])
 
 
 def open_manifest(job: Job, run_dir: str, manifest: str) -> ContainerSpec:
     """gpg on a copy of a manifest (below ``run_dir``): what the job has opens it, or this run must not start."""
     argv = [*_GPG, *_gpg(job), "--output", "/dev/null", "--decrypt", f"{RUN}/{manifest}"]
-    return _spec(job, "passphrase", run_dir, argv, program="gpg")
+    return spec_of(job, "passphrase", run_dir, argv, program="gpg")
 
 
 def open_manifests(job: Job, run_dir: str, manifests: list[str]) -> ContainerSpec:
     """gpg on copies of manifests (``X.gpg`` below ``run_dir``): leaves ``X`` for each, and says in STATUS_FILE how."""
     argv = ["--status-file", f"{RUN}/{STATUS_FILE}", "--multifile", "--decrypt", *(f"{RUN}/{one}" for one in manifests)]
-    return _spec(job, "manifests", run_dir, [*_GPG, *_gpg(job), *argv], program="gpg")
+    return spec_of(job, "manifests", run_dir, [*_GPG, *_gpg(job), *argv], program="gpg")
 
 
 def import_keys(spec: ContainerSpec) -> ContainerSpec:
@@ -269,7 +201,7 @@ def import_keys(spec: ContainerSpec) -> ContainerSpec:
     The archive directory is there only to tell whose container it is.
     """
     mounts = tuple(one for one in spec.mounts if one.target == ARCHIVE)
-    files = [f"{SECRETS}/{name}" for name in (_PUBLIC_KEYS, _SECRET_KEYS) if name in spec.secrets]
+    files = [f"{SECRETS}/{name}" for name in (PUBLIC_KEYS, SECRET_KEYS) if name in spec.secrets]
     argv = (*_GPG, "--import", *files)
     return replace(spec, verb="keys", argv=argv, network="none", mounts=mounts, capabilities=(), limits=NO_LIMITS)
 
@@ -309,7 +241,7 @@ def _common(job: Job, archive_dir: str = ARCHIVE) -> list[str]:
         "--tempdir",
         TEMP,
         "--log-file",
-        f"{RUN}/{LOG_FILE}",
+        f"{RUN}/{log.FILE_NAME}",
         "--verbosity",
         job.verbosity,
         "--numeric-owner",
@@ -370,114 +302,8 @@ def _gpg(job: Job) -> list[str]:
     if given.mode == "gpg":
         options.append("--trust-model=always")
     if given.public_keys and not given.secret_keys:
-        options += ["--no-default-keyring", f"--keyring={SECRETS}/{_PUBLIC_KEYS}"]
+        options += ["--no-default-keyring", f"--keyring={SECRETS}/{PUBLIC_KEYS}"]
     if given.sign_key:
         # Exactly this one, or gpg may take a signing subkey of it, and duplicity would refuse that on a restore.
         options.append(f"--local-user={given.sign_key}!")
     return options
-
-
-def _environment(job: Job, verb: str) -> dict[str, str]:
-    environment = {
-        "HOME": "/tmp",
-        "AWS_RETRY_MODE": "standard",
-        "AWS_MAX_ATTEMPTS": "12",
-        # A name that is not UTF-8 must not make Python drop the line that tells of it.
-        "PYTHONIOENCODING": "utf-8:backslashreplace",
-    }
-    if job.compression_level:
-        environment["PERMAFROST_COMPRESSION_LEVEL"] = str(job.compression_level)
-    if job.limits.upload_rate:
-        rate = job.limits.upload_rate * _MB // max(1, job.concurrency)  # each upload is a process of its own
-        environment["PERMAFROST_UPLOAD_RATE"] = str(rate)
-    if job.ca_bundle:
-        environment["AWS_CA_BUNDLE"] = CA_BUNDLE
-    if job.encryption.mode == "symmetric" or (verb == "check" and job.encryption.opens_own):
-        environment["PASSPHRASE"] = _PASSPHRASE_MARKER
-    if job.encryption.secret_keys:
-        environment["GNUPGHOME"] = KEYRING
-    return {**environment, **_aws_environment(job)}
-
-
-def _aws_environment(job: Job) -> dict[str, str]:
-    given = job.credentials
-    if given and given.profile:
-        return {
-            "AWS_PROFILE": given.profile,
-            "AWS_CONFIG_FILE": f"{AWS_DIR}/config",
-            "AWS_SHARED_CREDENTIALS_FILE": f"{AWS_DIR}/credentials",
-        }
-    environment = {}
-    if _aws_config(job):
-        environment["AWS_CONFIG_FILE"] = f"{SECRETS}/config"
-    if given and given.access_key:
-        environment["AWS_SHARED_CREDENTIALS_FILE"] = f"{SECRETS}/credentials"
-        environment["AWS_EC2_METADATA_DISABLED"] = "true"
-    if given and given.sts_endpoint_url:
-        environment["AWS_ENDPOINT_URL_STS"] = given.sts_endpoint_url
-    return environment
-
-
-def _aws_config(job: Job, in_task: bool = False) -> str | None:
-    plain_http = (job.endpoint_url or "").startswith("http://")
-    return aws.config_file(job.credentials, job.region, sign_bodies=not plain_http, in_task=in_task)
-
-
-def with_task_role(spec: ContainerSpec, job: Job, role: aws.TaskRole) -> ContainerSpec:
-    """The run as what started it is for AWS, unless the job has a key pair. It is the same work all the same."""
-    if job.credentials and job.credentials.access_key:
-        return spec
-    environment, secrets = {**spec.environment, **role.environment}, dict(spec.secrets)
-    if role.token is not None:
-        environment[aws.TASK_PROOF_FILE] = f"{SECRETS}/{_TASK_TOKEN}"
-        secrets[_TASK_TOKEN] = role.token
-    if "config" in secrets:
-        secrets["config"] = (_aws_config(job, in_task=True) or "").encode()
-    return replace(spec, environment=environment, secrets=secrets)
-
-
-def secret_files(job: Job) -> dict[str, bytes]:
-    """File name to content, for the directory that is mounted at SECRETS."""
-    given = job.encryption
-    texts = {
-        "credentials": aws.credentials_file(job.credentials) if job.credentials else None,
-        "config": None if job.credentials and job.credentials.profile else _aws_config(job),
-        "passphrase": None if given.passphrase is None else given.passphrase + "\n",
-    }
-    files = {name: None if text is None else text.encode() for name, text in texts.items()}
-    files |= {_PUBLIC_KEYS: given.public_keys, _SECRET_KEYS: given.secret_keys}
-    files[f"{KEYRING_DIR}/gpg-agent.conf"] = _AGENT_CONF if given.secret_keys else None
-    return {name: content for name, content in files.items() if content is not None}
-
-
-def _spec(
-    job: Job,
-    verb: str,
-    run_dir: str,
-    argv: list[str],
-    *,
-    program: str = "duplicity",
-    mounts: list[Mount] | None = None,
-    capabilities: tuple[str, ...] = _CAPS_READ,
-) -> ContainerSpec:
-    own = [
-        Mount(job.archive_dir, ARCHIVE, read_only=False),
-        Mount(job.temp_dir, TEMP, read_only=False),
-        Mount(run_dir, RUN, read_only=False),
-        *([Mount(job.ca_bundle, CA_BUNDLE)] if job.ca_bundle else []),
-        *([Mount(job.credentials.aws_dir, AWS_DIR)] if job.credentials and job.credentials.profile else []),
-    ]
-    return ContainerSpec(
-        job=job.name,
-        verb=verb,
-        image=job.image,
-        hostname=job.hostname,
-        network=job.network,
-        argv=(program, *argv) if program == "duplicity" else tuple(argv),
-        environment=_environment(job, verb),
-        mounts=(*own, *(mounts or [])),
-        capabilities=capabilities,
-        secrets=secret_files(job),
-        limits=job.limits,
-        keyring=job.encryption.secret_keys is not None,
-    )

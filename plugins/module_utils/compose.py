@@ -14,6 +14,13 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job, Limits
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import (
+    LABEL_COMMAND,
+    LABEL_JOB,
+    LABEL_VERB,
+    RUN,
+    ContainerSpec,
+)
 
 JOB_FILE = "job.json"
 # Where the program writes metrics, whatever node_exporter's directory on the host is.
@@ -66,7 +73,7 @@ def directories(job: Job) -> list[str]:
 def _run(job: Job, verb: str) -> dict[str, Any]:
     """What a timer runs. Its output is the unit's."""
     spec = command.backup(job, "/nowhere", full=False, dry_run=False)
-    labels = {command.LABEL_JOB: job.name, command.LABEL_VERB: verb, command.LABEL_COMMAND: _NOT_A_TASK}
+    labels = {LABEL_JOB: job.name, LABEL_VERB: verb, LABEL_COMMAND: _NOT_A_TASK}
     return {**_service(job, verb, spec), "secrets": ["job"], "labels": labels, "logging": {"driver": "none"}}
 
 
@@ -74,7 +81,7 @@ def _cleanup(job: Job) -> dict[str, Any]:
     """Another job file in the same place, and neither source nor the files of the backup's profile."""
     other = replace(job, source=None, credentials=job.cleanup_credentials)
     spec = command.fetch_metadata(other, "/nowhere")
-    labels = {command.LABEL_JOB: job.name, command.LABEL_VERB: "cleanup", command.LABEL_COMMAND: _NOT_A_TASK}
+    labels = {LABEL_JOB: job.name, LABEL_VERB: "cleanup", LABEL_COMMAND: _NOT_A_TASK}
     secrets = [{"source": "cleanup", "target": "job"}]
     service = _service(other, "cleanup", spec)
     return {**service, "secrets": secrets, "labels": labels, "logging": {"driver": "none"}}
@@ -103,7 +110,7 @@ def _scheduler(job: Job, time_zone: bool) -> dict[str, Any]:
     }
 
 
-def _service(job: Job, command_word: str, spec: command.ContainerSpec) -> dict[str, Any]:
+def _service(job: Job, command_word: str, spec: ContainerSpec) -> dict[str, Any]:
     """What all containers of a job have."""
     return {
         "image": job.image,
@@ -126,12 +133,12 @@ def _service(job: Job, command_word: str, spec: command.ContainerSpec) -> dict[s
     }
 
 
-def _mounts(job: Job, spec: command.ContainerSpec) -> list[tuple[str, str, bool]]:
+def _mounts(job: Job, spec: ContainerSpec) -> list[tuple[str, str, bool]]:
     """The job's directories at their own paths; the source where a module's container has it."""
     places = {job.state_dir: False}
     for mount in spec.mounts:
         outside = not f"{mount.source}/".startswith(f"{job.state_dir}/")
-        if mount.target not in (job.source_in_container, command.RUN) and outside:
+        if mount.target not in (job.source_in_container, RUN) and outside:
             places[mount.source] = mount.read_only
     own = [(place, place, read_only) for place, read_only in places.items()]
     if job.source is None:

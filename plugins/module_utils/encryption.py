@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How a job's backup is encrypted: not at all, with a passphrase, or with GnuPG keys.
 
-Pure. Secrets are files in the container (``SECRETS`` of command.py), which gpg reads itself.
+Pure. Secrets are files in the container (``SECRETS`` of surroundings.py), which gpg reads itself.
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ class PermafrostError(Exception):
         }
 
 
+class Interrupted(Exception):
+    """A signal asked this task to end; raised by the handlers of module.py."""
+
+
 # --- the caller's input ---------------------------------------------------------------------------------------------
 
 

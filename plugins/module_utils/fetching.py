@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils import disk
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     DamagedVolume,
     StagingSpace,
@@ -104,7 +104,7 @@ def fetch(job: Job, source: Source, wanted: Sequence[Wanted]) -> Fetched:
     Every damaged, missing and frozen one is known before this raises DamagedVolume, VolumesMissing or VolumesFrozen;
     what is whole stays.
     """
-    host.make_private(str(place(job)))
+    disk.make_private(str(place(job)))
     keep_only(job, (one.name for one in wanted))
     done, started, stop = Fetched(), time.monotonic(), threading.Event()
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, host, log, manifest, records
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import StateSpace
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
@@ -40,7 +40,7 @@ class Follower:
         """The last word: ``finished`` is whether the run ended well. What was known last stays beside it."""
         self._stop.set()
         self._thread.join()
-        known = host.read_record(self._job, RECORD) or {}
+        known = records.read(self._job, RECORD) or {}
         if finished:
             known.update(percent=100, seconds_left=0)
         self._write({**known, "running": False, "finished": finished})
@@ -55,7 +55,7 @@ class Follower:
 
     def _look(self) -> dict[str, Any]:
         known = log.progress(self._tail())
-        parts = host.partial_manifests(self._job).values()
+        parts = archive_dir.partial_manifests(self._job).values()
         # With the last volume the partial manifest becomes the whole one.
         self._volumes = max([self._volumes, *(len(manifest.parse_manifest(part)) for part in parts)])
         return {**known, "volumes": self._volumes}
@@ -71,4 +71,4 @@ class Follower:
     def _write(self, record: dict[str, Any]) -> None:
         now = to_w3(datetime.now(timezone.utc))
         with suppress(StateSpace):  # the run needs no progress file, and fails by itself when it has no room
-            host.write_record(self._job, RECORD, {"verb": self._verb, "updated": now, **record})
+            records.write(self._job, RECORD, {"verb": self._verb, "updated": now, **record})

@@ -8,7 +8,16 @@ import fnmatch
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, costs, drill, host, log, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive_dir,
+    command,
+    costs,
+    drill,
+    host,
+    log,
+    manifest,
+    records,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
@@ -40,10 +49,10 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "object_count": len(listing),
         "stored": [one.to_result() for one in costs.summed(listing.values())],
         "newest_volumes": _newest_volumes(found, listing),
-        "last_run": host.read_record(job, "last_run"),
-        "last_success": host.read_record(job, "last_success"),
-        "last_drill": host.read_record(job, "last_drill"),
-        "history": host.history(job),
+        "last_run": records.read(job, "last_run"),
+        "last_success": records.read(job, "last_success"),
+        "last_drill": records.read(job, "last_drill"),
+        "history": records.history(job),
     }
     result.update(_ages(found, result["last_success"], now))
     if params["files"]:
@@ -104,7 +113,7 @@ def _changes(job: Job, one: manifest.BackupSet, pattern: str, limit: int) -> dic
     counts = {"new": 0, "changed": 0, "deleted": 0}
     announced: int | None = None
     matched = 0
-    for found in manifest.changes(host.manifest_lines(job, one.manifest_stem)):
+    for found in manifest.changes(archive_dir.manifest_lines(job, one.manifest_stem)):
         if not isinstance(found, manifest.Change):
             announced = found
             continue

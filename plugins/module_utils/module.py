@@ -16,8 +16,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError, Stopped
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import Interrupted, PermafrostError, Stopped
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 
 JOB_ARGUMENT: dict[str, dict[str, Any]] = {"job": {"type": "dict", "required": True, "options": JOB_OPTIONS}}

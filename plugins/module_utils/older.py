@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, integrity, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive_dir,
+    command,
+    disk,
+    host,
+    integrity,
+    manifest,
+    records,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import ManifestUnreadable
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
@@ -27,8 +35,8 @@ def bring(archive: Archive, time: datetime) -> list[str]:
     older = archive.use_older()
     if not older:
         return []
-    host.refuse_foreign(archive.job)
-    known = host.read_record(archive.job, _RECORD) or {}
+    archive_dir.refuse_foreign(archive.job)
+    known = records.read(archive.job, _RECORD) or {}
     wanted = [(name, place) for name, place in _metadata(archive, time) if _lacks(known, archive, name, place)]
     sealed = [(name, place) for name, place in wanted if name.endswith(".gpg")]
     for name, place in wanted:
@@ -37,7 +45,7 @@ def bring(archive: Archive, time: datetime) -> list[str]:
     if sealed:
         _open(archive, sealed)
     if wanted:
-        host.write_record(archive.job, _RECORD, {**known, **{name: older[name].version_id for name, _place in wanted}})
+        records.write(archive.job, _RECORD, {**known, **{name: older[name].version_id for name, _place in wanted}})
     return [
         f"{len(older)} objects of the job {archive.job.name} were overwritten after their sets were complete. Their "
         "older versions are used, of which the sets consist."
@@ -73,7 +81,7 @@ def _open(archive: Archive, sealed: list[tuple[str, Path]]) -> None:
 
     def before() -> None:
         for number, (name, _place) in names.items():
-            host.write_pieces(run_dir / number, archive.pieces(name))
+            disk.write_pieces(run_dir / number, archive.pieces(name))
 
     finished = archive.engine.run(command.open_manifests(archive.job, str(run_dir), list(names)), before)
     place = Path(finished.log_file).parent
@@ -100,12 +108,12 @@ def _take(archive: Archive, opened: dict[str, tuple[str, Path]], results: Path) 
 
 def _keep(place: Path, pieces: Iterator[bytes], name: str) -> None:
     """Write a file of the archive directory. Signatures lie there compressed, whatever they are in the bucket."""
-    host.make_private(str(place.parent))
+    disk.make_private(str(place.parent))
     draft = place.with_name(f".{place.name}")
     if place.suffix == ".gz" and not name.endswith(".gz"):
         with gzip.open(draft, "wb", compresslevel=1) as out:
             for piece in pieces:
                 out.write(piece)
     else:
-        host.write_pieces(draft, pieces)
+        disk.write_pieces(draft, pieces)
     draft.replace(place)

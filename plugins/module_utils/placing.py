@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import filling, host, mounts, tree
+from ansible_collections.permafrost.backup.plugins.module_utils import disk, filling, mounts, records, tree
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     NotInPlace,
@@ -49,10 +49,10 @@ def staging_of(job: Job, dest: Path) -> Path:
 def stage(job: Job, place: Path) -> None:
     """Make an empty staging directory, and remember it in case that the task is killed. Call under the lock."""
     settle(job)
-    host.forget_record(job, _PLACING)  # an old tree that cannot be removed: it was told, and is nobody's any more
+    records.forget(job, _PLACING)  # an old tree that cannot be removed: it was told, and is nobody's any more
     clear(job)
     _discard(place)
-    host.write_record(job, _STAGING, {"path": str(place)})
+    records.write(job, _STAGING, {"path": str(place)})
     try:
         place.mkdir(mode=0o700)
     except OSError as error:
@@ -66,10 +66,10 @@ def clear(job: Job, only: Path | None = None) -> None:
     """
     with suppress(ReplacementInterrupted):
         settle(job)
-        record = host.read_record(job, _STAGING)
+        record = records.read(job, _STAGING)
         if record and only in (None, Path(record["path"])):
             _discard(Path(record["path"]))
-            host.forget_record(job, _STAGING)
+            records.forget(job, _STAGING)
 
 
 def _discard(staging: Path) -> None:
@@ -126,7 +126,7 @@ def _replace(job: Job, data: Path, dest: Path) -> list[str]:
     """The old tree aside, the new one in its place, the old one away."""
     aside = _aside_of(job, dest)
     record = {"data": str(data), "dest": str(dest), "aside": str(aside), "step": "rename"}
-    host.write_record(job, _PLACING, record)
+    records.write(job, _PLACING, record)
     try:
         dest.rename(aside)
         data.rename(dest)
@@ -137,7 +137,7 @@ def _replace(job: Job, data: Path, dest: Path) -> list[str]:
                 aside.rename(dest)
         if os.path.lexists(aside):
             raise _torn(dest, aside, data, error) from error
-        host.forget_record(job, _PLACING)
+        records.forget(job, _PLACING)
         raise NotInPlace(f"{dest} cannot be replaced: {error.strerror}.") from error
     return _finish(job, record)
 
@@ -147,15 +147,15 @@ def _fill(job: Job, data: Path, dest: Path) -> list[str]:
     if data.is_symlink() or not data.is_dir():
         raise NotInPlace(f"{dest} is a mount point, and what was restored is no directory: name a file below it.")
     record = filling.plan(data, dest)
-    host.write_record(job, _PLACING, record)
+    records.write(job, _PLACING, record)
     try:
-        filling.go_on(record, lambda changed: host.write_record(job, _PLACING, changed))
+        filling.go_on(record, lambda changed: records.write(job, _PLACING, changed))
     except (OSError, StateSpace) as error:
         try:
             filling.go_back(record)
         except OSError:
             raise _torn(dest, Path(record["aside"]), data, error) from error
-        host.forget_record(job, _PLACING)
+        records.forget(job, _PLACING)
         raise NotInPlace(f"{dest} cannot be filled: {getattr(error, 'strerror', None) or error}.") from error
     return _finish(job, record)
 
@@ -166,7 +166,7 @@ def settle(job: Job) -> bool:
     Before the old tree was moved, nothing was begun. Raises ReplacementInterrupted when something else has come to the
     destination since. Call under the lock.
     """
-    record = host.read_record(job, _PLACING)
+    record = records.read(job, _PLACING)
     if record is None:
         return False
     data, dest, aside = Path(record["data"]), Path(record["dest"]), Path(record["aside"])
@@ -175,7 +175,7 @@ def settle(job: Job) -> bool:
         try:
             if not data.is_dir():  # it goes last of all
                 raise FileNotFoundError(f"{data} is not there: is its file system mounted?")
-            filling.go_on(record, lambda changed: host.write_record(job, _PLACING, changed))
+            filling.go_on(record, lambda changed: records.write(job, _PLACING, changed))
         except OSError as error:
             raise _torn(dest, aside, data, error) from error
     elif record["step"] == "rename" and os.path.lexists(aside) and not os.path.lexists(dest):
@@ -205,7 +205,7 @@ def _finish(job: Job, record: dict[str, Any]) -> list[str]:
     aside = Path(record["aside"])
     if record["step"] == "in":
         record["step"] = "dress"
-        host.write_record(job, _PLACING, record)
+        records.write(job, _PLACING, record)
     why, warnings = _remove(aside), []
     if record["step"] == "dress":
         _discard(aside.parent)
@@ -214,9 +214,9 @@ def _finish(job: Job, record: dict[str, Any]) -> list[str]:
         except OSError as error:
             warnings.append(f"{record['dest']} could not get mode, owner and mtime of what was restored: {error}.")
     if not os.path.lexists(aside):
-        host.forget_record(job, _PLACING)
+        records.forget(job, _PLACING)
         return warnings
-    host.write_record(job, _PLACING, {**record, "step": "dress" if "root" in record else "remove"})
+    records.write(job, _PLACING, {**record, "step": "dress" if "root" in record else "remove"})
     return [*warnings, f"The tree that was replaced could not be removed: {aside} ({why})."]
 
 
@@ -272,7 +272,7 @@ def written_meanwhile(place: Path) -> Iterator[None]:
 
 def remembered(job: Job, dest: Path) -> dict[str, Any] | None:
     """What was last restored to this destination, or None."""
-    record = host.read_record(job, _record_of(dest))
+    record = records.read(job, _record_of(dest))
     return record if record and record["dest"] == str(dest) else None
 
 
@@ -285,8 +285,8 @@ def unchanged(dest: Path, record: dict[str, Any]) -> bool:
 
 
 def _remember(job: Job, dest: Path, record: dict[str, Any]) -> None:
-    host.make_private(str(Path(job.state_dir, _RESTORED)))
-    host.write_record(job, _record_of(dest), record)
+    disk.make_private(str(Path(job.state_dir, _RESTORED)))
+    records.write(job, _record_of(dest), record)
     for old in sorted(_records(job), key=lambda one: one.stat().st_mtime)[:-_KEEP]:
         old.unlink()
 

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
+    archive_dir,
     command,
     destination,
+    disk,
     host,
     manifest,
     mounts,
     older,
     proof,
+    records,
     tree,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, CannotProve, ProofFailed
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
@@ -144,11 +147,11 @@ def _signatures(job: Job, sets: list[manifest.BackupSet]) -> list[str]:
     lost = _lost(job, sets)
     if lost:
         raise CannotProve(f"These signatures are not on the host: {', '.join(lost[:5])}.", signatures=lost)
-    return [f"{job.archive_name}/{host.local_signature(job, one.signature_stem)}" for one in sets]
+    return [f"{job.archive_name}/{archive_dir.signature(job, one.signature_stem)}" for one in sets]
 
 
 def _lost(job: Job, sets: list[manifest.BackupSet]) -> list[str]:
-    return [one.signature_stem for one in sets if host.local_signature(job, one.signature_stem) is None]
+    return [one.signature_stem for one in sets if archive_dir.signature(job, one.signature_stem) is None]
 
 
 def _answer(finished: Finished) -> proof.Proof:
@@ -182,16 +185,16 @@ def _differs(place: Path, path: str, sets: list[manifest.BackupSet], result: dic
 
 def remember(job: Job, dest: Path, wished: dict[str, Any], digest: str, found: dict[str, Any]) -> None:
     """Keep a proof beside the archive directory."""
-    host.make_private(str(Path(job.state_dir, _PROOFS)))
+    disk.make_private(str(Path(job.state_dir, _PROOFS)))
     known = {name: found[name] for name in ("files", "directories", "others", "size_bytes", "elapsed_seconds")}
     now = to_w3(datetime.now(timezone.utc))
     record = {**wished, "dest": str(dest), "digest": digest, "proven_at": now, "counts": known}
-    host.write_record(job, _record_of(dest), record)
+    records.write(job, _record_of(dest), record)
 
 
 def remembered(job: Job, dest: Path, wished: dict[str, Any], digest: str) -> dict[str, Any] | None:
     """The proof of this very tree, or None when there is none or the tree was changed since."""
-    record = host.read_record(job, _record_of(dest)) or {}
+    record = records.read(job, _record_of(dest)) or {}
     if {**wished, "dest": str(dest), "digest": digest}.items() <= record.items():
         return {**_NO_DIFFERENCE, **record["counts"], "proven_at": record["proven_at"]}
     return None

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, host, integrity, log
+from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, command, host, integrity, log
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import WrongPassphrase
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import READABLE, S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.integrity import Reading
@@ -68,13 +68,13 @@ def _unreadable(archive: Archive, found: S3Object) -> str | None:
 
 def _local(archive: Archive, one: BackupSet, reason: str) -> Reading:
     """The volumes by the copy on this host, if there is one: the fault of the bucket's stays."""
-    content = host.local_manifest(archive.job, one.manifest_stem)
+    content = archive_dir.manifest(archive.job, one.manifest_stem)
     return replace(integrity.read(content, one) if content else Reading(), fault=reason)
 
 
 def _unopened(archive: Archive, one: BackupSet) -> Reading:
     """A manifest that only the owner of the secret key can open: the copy on this host stands for it."""
-    content = host.local_manifest(archive.job, one.manifest_stem)
+    content = archive_dir.manifest(archive.job, one.manifest_stem)
     reading = integrity.read(content, one) if content else Reading(fault="The archive directory has no copy of it.")
     return replace(reading, unchecked=reading.fault is not None)
 

@@ -18,17 +18,20 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     fetching,
     glacier,
     host,
+    locking,
     log,
     manifest,
     mounts,
     older,
     placing,
     proving,
+    records,
     staging,
     tree,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     DestinationNotEmpty,
@@ -39,6 +42,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import FROZEN, THAWING, Plan
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
 
 
@@ -79,12 +83,12 @@ class _Order:
         return placing.staging_of(self.job, self.dest)
 
     @property
-    def spec(self) -> command.ContainerSpec:
+    def spec(self) -> ContainerSpec:
         """The run as tasks know each other's: streamed, which is one of two ways to the same end."""
         return command.restore(self.job, self._run_dir, path=self.path, time=self.time, into=str(self.staging))
 
     @property
-    def staged_spec(self) -> command.ContainerSpec:
+    def staged_spec(self) -> ContainerSpec:
         into, staged = str(self.staging), str(fetching.place(self.job))
         return command.restore_staged(self.job, self._run_dir, path=self.path, time=self.time, into=into, staged=staged)
 
@@ -128,7 +132,7 @@ def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         _preflight(archive, order, result)
         return result
 
-    def before() -> command.ContainerSpec:
+    def before() -> ContainerSpec:
         made, way = _preflight(archive, order, result)
         if way.is_staged:
             result["fetch"].update(staging.fetch(archive, made, order.sets).to_result())
@@ -187,10 +191,10 @@ def _order(params: dict[str, Any]) -> _Order:
 
 def _settle(order: _Order) -> list[str]:
     """Bring to its end what a killed task had begun, and say so: it may be of another destination."""
-    record = host.read_record(order.job, "placing")
+    record = records.read(order.job, "placing")
     if not record:
         return []
-    with host.locked(order.job, "restore"):
+    with locking.locked(order.job, "restore"):
         settled = placing.settle(order.job)
         placing.clear(order.job)
     return [f"A killed task had begun to replace {record['dest']}: that is done now."] if settled else []
@@ -332,9 +336,9 @@ def _restore(archive: Archive, order: _Order, before: Before, result: dict[str, 
 
 def _tidy(archive: Archive, order: _Order) -> None:
     """Clear the staging directory. A run that goes on, or that the next task is to collect, still needs it."""
-    if not host.read_record(order.job, "staging"):
+    if not records.read(order.job, "staging"):
         return
-    with contextlib.suppress(PermafrostError), host.locked(order.job, "restore", wait_seconds=None):
+    with contextlib.suppress(PermafrostError), locking.locked(order.job, "restore", wait_seconds=None):
         if not archive.engine.has_run(order.spec):
             placing.clear(order.job, order.staging)
 
@@ -354,7 +358,7 @@ def _put_in_place(archive: Archive, order: _Order, finished: Finished, result: d
     """Prove the restored data and move them to the destination, unless another task with the same run was first."""
     done = Path(finished.log_file).with_name("in-place")
     data = order.staging / "data"
-    with host.locked(order.job, "restore", wait_seconds=None):
+    with locking.locked(order.job, "restore", wait_seconds=None):
         if done.exists():
             result.update(_told_by_another(order))
             return

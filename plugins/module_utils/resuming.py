@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
+from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, records
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import (
@@ -44,7 +44,7 @@ def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping
     """
     resumes = foreseen(job, source, interrupted, listing)
     if resumes is False:
-        host.forget_partial(job)
+        archive_dir.forget_partial(job)
     elif resumes:
         # A resumption writes a volume anew. It must come after the one that the killed run had sent, not before.
         time.sleep(_IN_FLIGHT_SECONDS)
@@ -54,7 +54,7 @@ def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping
 def foreseen(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> bool | None:
     """Whether a backup would resume. None: nothing was interrupted."""
     resumes = None
-    for name, content in host.partial_manifests(job).items():
+    for name, content in archive_dir.partial_manifests(job).items():
         parsed, volumes = parse_name(name), parse_manifest(content)
         stored = next((one for one in interrupted if parsed and one.end == parsed.end), None)
         if (
@@ -71,7 +71,7 @@ def foreseen(job: Job, source: str, interrupted: list[BackupSet], listing: Mappi
 
 def rewritten(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> S3Object | None:
     """The volume that a resumption writes anew: the last one, since it may lack the end of its last file."""
-    ends = {parsed.end for parsed in map(parse_name, host.partial_manifests(job)) if parsed}
+    ends = {parsed.end for parsed in map(parse_name, archive_dir.partial_manifests(job)) if parsed}
     for one in interrupted:
         if one.end in ends and 1 in one.volumes:
             number = next(number for number in sorted(one.volumes) if number + 1 not in one.volumes)
@@ -86,11 +86,11 @@ def forget_other_secrets(job: Job, new_secrets: bool) -> None:
     """
     given = job.encryption
     keys = {"mode": given.mode, "keys": sorted(given.encrypt_keys), "signer": given.sign_key}
-    before = host.read_record(job, "encryption")
+    before = records.read(job, "encryption")
     if new_secrets or (before and before != keys):
-        host.forget_partial(job)
+        archive_dir.forget_partial(job)
     if before != keys:
-        host.write_record(job, "encryption", keys)
+        records.write(job, "encryption", keys)
 
 
 def _all_stored(volumes: list[Volume], stored: BackupSet | None, listing: Mapping[str, S3Object]) -> bool:

@@ -37,6 +37,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.reading import read_manifests
 from ansible_collections.permafrost.backup.plugins.module_utils.restoring import readable_plan
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.times import moment, to_w3
 
 
@@ -138,7 +139,7 @@ def _source(job: Job, params: dict[str, Any], check_mode: bool) -> dict[str, Any
     path = command.normal_path(params["path"])
     rate = estimate.checked_rate(params["expected_rate"])
 
-    def verify_of(time: datetime) -> command.ContainerSpec:
+    def verify_of(time: datetime) -> ContainerSpec:
         run_dir = host.run_dir(job, "verify")
         return command.verify(job, run_dir, path=path, time=time, compare_data=params["compare_data"])
 
@@ -184,7 +185,7 @@ def _preflight(job: Job, made: glacier.Plan, rate: float) -> list[str]:
     return estimate.check_expiry(made, rate, datetime.now(timezone.utc), "verify")
 
 
-def _run(archive: Archive, spec: command.ContainerSpec, of: _Reading, result: dict[str, Any]) -> Verified:
+def _run(archive: Archive, spec: ContainerSpec, of: _Reading, result: dict[str, Any]) -> Verified:
     def before() -> None:
         made = readable_plan(archive, of.path, of.time, "verify")
         result["plan"] = made.to_result()

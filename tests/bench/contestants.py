@@ -18,6 +18,7 @@ import docker
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import SECRETS
 from bench.measure import Usage, container_pids, process
 from lab import aws_cli, image, packages
 from lab.places import COLLECTIONS, LAB
@@ -105,7 +106,7 @@ def same_image(stage: Stage) -> Usage:
     for name, content in spec.secrets.items():
         (secrets / name).write_bytes(content)
     settings = [word for pair in spec.environment.items() for word in ("-e", "=".join(pair))]
-    settings += ["-v", f"{secrets}:{command.SECRETS}:ro"]
+    settings += ["-v", f"{secrets}:{SECRETS}:ro"]
     options = ["--volsize", "256", "--s3-multipart-chunk-size", "320", "--concurrency", "2", "--skip-if-no-change"]
     return _container(stage, image.NAME, settings, [*options, "--s3-use-deep-archive", "--numeric-owner"])
 

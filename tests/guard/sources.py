@@ -20,10 +20,10 @@ PREFIX = "ansible_collections.permafrost.backup.plugins"
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PURE = (
     "anomaly", "batch", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
-    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args",
-    "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers",
-    "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting", "retention",
-    "retrieval", "schema", "selection", "signing", "spreading", "times", "versions",
+    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "engine_states", "errors", "estimate",
+    "extra_args", "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log",
+    "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting",
+    "retention", "retrieval", "schema", "selection", "signing", "spreading", "surroundings", "times", "versions",
 )  # fmt: skip
 
 

@@ -11,10 +11,10 @@ from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
     "anomaly", "batch", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
-    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "errors", "estimate", "extra_args",
-    "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log", "manifest", "offers",
-    "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting", "retention",
-    "retrieval", "schema", "selection", "signing", "spreading", "times", "versions",
+    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "engine_states", "errors", "estimate",
+    "extra_args", "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log",
+    "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting",
+    "retention", "retrieval", "schema", "selection", "signing", "spreading", "surroundings", "times", "versions",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

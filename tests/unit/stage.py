@@ -17,11 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import command
-from ansible_collections.permafrost.backup.plugins.module_utils.command import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.log import FILE_NAME
 from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import (
+    ARCHIVE,
+    RUN,
+    SECRETS,
+    TEMP,
+    ContainerSpec,
+)
 from lab import image
 from lab.s3.client_api import S3Lab
 
@@ -85,7 +92,7 @@ class Stage:
         shutil.copytree(job.archive_dir, place / "archive")
         (place / "tmp").mkdir()
         (place / "run").mkdir()
-        own = {command.ARCHIVE: place / "archive", command.TEMP: place / "tmp", command.RUN: place / "run"}
+        own = {ARCHIVE: place / "archive", TEMP: place / "tmp", RUN: place / "run"}
         mounts = tuple(
             dataclasses.replace(one, source=str(own.get(one.target, Path(one.source)))) for one in spec.mounts
         )
@@ -101,7 +108,7 @@ class Stage:
         return ran
 
     def _run(self, spec: ContainerSpec, run_dir: Path) -> Ran:
-        log = run_dir / command.LOG_FILE
+        log = run_dir / FILE_NAME
         log.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir="/dev/shm") as secrets:
             for name, content in spec.secrets.items():
@@ -155,7 +162,7 @@ def _docker(spec: ContainerSpec, secrets: str, options: tuple[str, ...]) -> list
     argv += [word for name in spec.capabilities for word in ("--cap-add", name)]
     argv += [word for pair in spec.environment.items() for word in ("--env", "=".join(pair))]
     mounts = [f"{one.source}:{one.target}:{'ro' if one.read_only else 'rw'}" for one in spec.mounts]
-    argv += [word for mount in (*mounts, f"{secrets}:{command.SECRETS}:ro") for word in ("--volume", mount)]
+    argv += [word for mount in (*mounts, f"{secrets}:{SECRETS}:ro") for word in ("--volume", mount)]
     return [*argv, spec.image, *spec.argv[1:]]
 
 

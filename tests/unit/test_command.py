@@ -1,4 +1,4 @@
-"""command.py: argv, environment, mounts; and that no secret is in any of them."""
+"""command.py and surroundings.py: argv, environment, mounts; and that no secret is in any of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command
-from ansible_collections.permafrost.backup.plugins.module_utils.command import ContainerSpec
+from ansible_collections.permafrost.backup.plugins.module_utils import command, surroundings
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, SecretKeyMissing
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from unit import keyring
 from unit.stage import job_params
 
@@ -48,7 +48,7 @@ def test_a_backup() -> None:
     assert spec.argv[:4] == ("duplicity", "backup", "--full-if-older-than", "4W")
     assert spec.argv[-2:] == ("/source/srv/data", "s3://acme-dr/web01/data")
     assert {"--s3-use-deep-archive", "--skip-if-no-change", "--no-encryption", "--numeric-owner"} <= set(spec.argv)
-    assert command.Mount("/srv/data", "/source/srv/data", read_only=True) in spec.mounts
+    assert surroundings.Mount("/srv/data", "/source/srv/data", read_only=True) in spec.mounts
     assert spec.capabilities == ("DAC_READ_SEARCH",)
 
 
@@ -117,7 +117,7 @@ def test_a_verify_sees_the_source_and_its_rules() -> None:
     spec = command.verify(one, "/run-dir", path="", time=TIME, compare_data=True)
     assert (spec.verb, spec.argv[1:3]) == ("verify", ("verify", "--compare-data"))
     assert spec.argv[-2:] == ("s3://acme-dr/web01/data", "/source/srv/data")
-    assert command.Mount("/srv/data", "/source/srv/data", read_only=True) in spec.mounts
+    assert surroundings.Mount("/srv/data", "/source/srv/data", read_only=True) in spec.mounts
     assert spec.capabilities == ("DAC_READ_SEARCH",)
     assert {"--exclude-other-filesystems", "/source/srv/data/var", "/source/srv/data/etc/x"} <= set(spec.argv)
     part = command.verify(one, "/run-dir", path="etc", time=TIME, compare_data=False)
@@ -162,7 +162,7 @@ def test_secrets_are_in_files_and_nowhere_else() -> None:
         for secret in (*SECRETS.values(), ENCRYPTED["passphrase"]):
             assert secret in files
         assert spec.environment["PASSPHRASE"] == "in-passphrase-file"
-        assert spec.environment["AWS_SHARED_CREDENTIALS_FILE"].startswith(command.SECRETS)
+        assert spec.environment["AWS_SHARED_CREDENTIALS_FILE"].startswith(surroundings.SECRETS)
 
 
 def test_without_secrets_there_is_no_file() -> None:
@@ -173,8 +173,8 @@ def test_without_secrets_there_is_no_file() -> None:
 
 def test_a_ca_file_is_mounted_and_named() -> None:
     spec = command.backup(job(ca_bundle="/etc/ca.pem"), "/run-dir", full=False, dry_run=False)
-    assert command.Mount("/etc/ca.pem", command.CA_BUNDLE) in spec.mounts
-    assert spec.environment["AWS_CA_BUNDLE"] == command.CA_BUNDLE
+    assert surroundings.Mount("/etc/ca.pem", surroundings.CA_BUNDLE) in spec.mounts
+    assert spec.environment["AWS_CA_BUNDLE"] == surroundings.CA_BUNDLE
 
 
 def test_gpg_opens_a_manifest_without_duplicity() -> None:
@@ -257,10 +257,10 @@ def test_an_adopted_chain_is_seen_as_before() -> None:
     adopt = {"archive_dir": "/opt/config", "archive_name": "ff00", "source_path": "/mnt/data"}
     for spec in all_specs(job(adopt=adopt, state_dir="/state"))[:-2]:
         assert spec.argv[spec.argv.index("--name") + 1] == "ff00"
-        assert command.Mount("/opt/config", command.ARCHIVE, read_only=False) in spec.mounts
+        assert surroundings.Mount("/opt/config", surroundings.ARCHIVE, read_only=False) in spec.mounts
     backup = command.backup(job(adopt=adopt), "/run-dir", full=False, dry_run=False)
     assert backup.argv[-2] == "/mnt/data"
-    assert command.Mount("/srv/data", "/mnt/data") in backup.mounts
+    assert surroundings.Mount("/srv/data", "/mnt/data") in backup.mounts
 
 
 def test_the_archive_of_an_adopted_chain_is_not_backed_up() -> None:
@@ -275,7 +275,7 @@ def test_public_keys_alone_need_no_keyring() -> None:
     given = [word for option, word in zip(spec.argv, spec.argv[1:], strict=False) if option == "--encrypt-key"]
     assert given == fingerprints
     options = next(word for word in spec.argv if word.startswith("--gpg-options="))
-    assert f"--no-default-keyring --keyring={command.SECRETS}/public-keys" in options
+    assert f"--no-default-keyring --keyring={surroundings.SECRETS}/public-keys" in options
     assert "passphrase" not in options
     assert set(spec.secrets) == {"public-keys"}
     assert not spec.keyring
@@ -288,7 +288,7 @@ def test_secret_keys_are_imported_into_a_keyring_of_the_run() -> None:
     one = job(encryption={**options, "sign_key": options["encrypt_keys"][0]})
     for spec in all_specs(one):
         assert spec.keyring
-        assert spec.environment["GNUPGHOME"] == command.KEYRING
+        assert spec.environment["GNUPGHOME"] == surroundings.KEYRING
         assert set(spec.secrets) == {"passphrase", "public-keys", "secret-keys", "keyring/gpg-agent.conf"}
         imported = command.import_keys(spec)
         assert imported.argv[-3:] == ("--import", "/run/secrets/public-keys", "/run/secrets/secret-keys")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, compose
+from ansible_collections.permafrost.backup.plugins.module_utils import compose, surroundings
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit.stage import job_params
 
@@ -28,7 +28,7 @@ def test_both_services_run_the_program_with_the_job_as_a_secret() -> None:
         assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])
         assert service["cap_add"] == ["DAC_READ_SEARCH"]
         assert "privileged" not in service
-        assert service["labels"][command.LABEL_VERB] == verb
+        assert service["labels"][surroundings.LABEL_VERB] == verb
     assert set(made["services"]) == {"backup", "verify"}
 
 
@@ -87,7 +87,7 @@ def test_the_container_with_a_scheduler() -> None:
     assert service["cpus"] == 1.5
     assert not {"privileged", "pid", "devices"} & set(service)
     # A module would take a container with the job's label for a run that is on.
-    assert command.LABEL_JOB not in str(service)
+    assert surroundings.LABEL_JOB not in str(service)
 
 
 def test_the_scheduler_goes_by_the_clock_of_its_host() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command, container, credentials
+from ansible_collections.permafrost.backup.plugins.module_utils import command, containers, credentials, surroundings
 from ansible_collections.permafrost.backup.plugins.module_utils.credentials import Credentials, checked_credentials
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, NoCredentials
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
@@ -38,7 +38,7 @@ def read_by_the_sdk(one: Job) -> botocore.session.Session:
     with tempfile.TemporaryDirectory() as place:
         for name in ("config", "credentials"):
             path = Path(place, name)
-            path.write_bytes(command.secret_files(one).get(name, b""))
+            path.write_bytes(surroundings.secrets_of(one).get(name, b""))
             session.set_config_variable(f"{name}_file", str(path))
         assert session.full_config  # read now: the files go
     session.set_config_variable("profile", "default")
@@ -73,7 +73,7 @@ def test_a_role_of_the_instance() -> None:
         "role_arn": ROLE, "credential_source": "Ec2InstanceMetadata", "role_session_name": credentials.SESSION_NAME,
         "s3": {"payload_signing_enabled": "false"},
     }  # fmt: skip
-    assert "credentials" not in command.secret_files(one)
+    assert "credentials" not in surroundings.secrets_of(one)
 
 
 def test_a_profile_is_read_from_the_files_of_the_host() -> None:
@@ -81,8 +81,8 @@ def test_a_profile_is_read_from_the_files_of_the_host() -> None:
     spec = command.fetch_metadata(one, "/run-dir")
     assert spec.secrets == {}
     assert spec.environment["AWS_PROFILE"] == "backup"
-    assert command.Mount("/srv/.aws", command.AWS_DIR) in spec.mounts
-    assert spec.environment["AWS_SHARED_CREDENTIALS_FILE"] == f"{command.AWS_DIR}/credentials"
+    assert surroundings.Mount("/srv/.aws", surroundings.AWS_DIR) in spec.mounts
+    assert spec.environment["AWS_SHARED_CREDENTIALS_FILE"] == f"{surroundings.AWS_DIR}/credentials"
 
 
 def test_none_at_all_leaves_the_role_of_the_instance() -> None:
@@ -95,9 +95,9 @@ def test_the_role_of_a_task() -> None:
     role = credentials.TaskRole({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/role"}, b"canary-token")
     one = job(params(role_arn=ROLE))
     plain = command.fetch_metadata(one, "/run-dir")
-    spec = command.with_task_role(plain, one, role)
+    spec = surroundings.with_task_role(plain, one, role)
     place = spec.environment["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
-    assert spec.secrets[place.removeprefix(f"{command.SECRETS}/")] == b"canary-token"
+    assert spec.secrets[place.removeprefix(f"{surroundings.SECRETS}/")] == b"canary-token"
     assert spec.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1/role"
     assert b"credential_source = EcsContainer" in spec.secrets["config"]
     assert "canary" not in f"{role} {spec}"
@@ -107,27 +107,27 @@ def test_the_role_of_a_task() -> None:
 
 @pytest.mark.parametrize("as_file", [False, True])
 def test_a_task_finds_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_file: bool) -> None:
-    assert container._task_role() is None
+    assert containers.task_role() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/role")
     found = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"}
-    assert container._task_role() == credentials.TaskRole(found)
+    assert containers.task_role() == credentials.TaskRole(found)
     if as_file:
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
         with pytest.raises(NoCredentials, match="No such file"):
-            container._task_role()
+            containers.task_role()
         (tmp_path / "token").write_text("canary-token")
     else:
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-token")
-    assert container._task_role() == credentials.TaskRole(found, b"canary-token")
+    assert containers.task_role() == credentials.TaskRole(found, b"canary-token")
 
 
 def test_a_key_pair_needs_no_role_of_a_task() -> None:
     role = credentials.TaskRole({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"})
     one = job(params(**PAIR))
     spec = command.fetch_metadata(one, "/run-dir")
-    assert command.with_task_role(spec, one, role) is spec
+    assert surroundings.with_task_role(spec, one, role) is spec
     assert one.has_credentials
-    without = command.with_task_role(command.fetch_metadata(job(None), "/run-dir"), job(None), role)
+    without = surroundings.with_task_role(command.fetch_metadata(job(None), "/run-dir"), job(None), role)
     assert (without.secrets, without.environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]) == ({}, "/role")
 
 

@@ -26,16 +26,14 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     s3,
     thawing,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.command import (
-    LOG_FILE,
-    RESTORE,
-    STATUS_FILE,
-    ContainerSpec,
-)
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Before, Finished
+from ansible_collections.permafrost.backup.plugins.module_utils.command import STATUS_FILE
+from ansible_collections.permafrost.backup.plugins.module_utils.container import Before
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BackendFailed, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.log import FILE_NAME
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import RESTORE, ContainerSpec
 from unit import transcript
 from unit.stage import TRANSCRIPTS
 
@@ -149,7 +147,7 @@ class FakeEngine:
         if spec.verb == "prove":
             return self._prove(spec)
         recorded = transcript.load(self.world.replies[spec.verb])
-        log = Path(host.run_dir(self.job, spec.verb), LOG_FILE)
+        log = Path(host.run_dir(self.job, spec.verb), FILE_NAME)
         log.write_text(recorded.log, encoding="utf-8", errors="surrogateescape", newline="\n")
         if spec.verb == "info":
             self._bring_manifests()
@@ -172,7 +170,7 @@ class FakeEngine:
         if answer:
             (run_dir / proof.ANSWER).write_text("".join(f"{line}\n" for line in answer.lines()))
         code = 0 if answer and answer.proven else 1
-        return Finished(code, "" if answer else "usage: permafrost", str(run_dir / LOG_FILE), now, now, 0.5, False)
+        return Finished(code, "" if answer else "usage: permafrost", str(run_dir / FILE_NAME), now, now, 0.5, False)
 
     def image_labels(self) -> dict[str, str]:
         return self.world.labels

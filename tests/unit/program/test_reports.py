@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.reporting import Mail
 from lab.receivers import MailReceiver, PingReceiver
 from permafrost import apprising, channels, mailing, pings, wording

@@ -12,8 +12,12 @@ import pytest
 
 from ansible_collections.permafrost.backup.plugins.module_utils import compose
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Busy, SourceUnreadable
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
+    BadInput,
+    Busy,
+    Interrupted,
+    SourceUnreadable,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from ansible_collections.permafrost.backup.plugins.module_utils.spreading import next_full

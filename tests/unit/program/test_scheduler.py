@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Interrupted
 from permafrost import cron, heartbeat, running, scheduler
 from permafrost.outcome import Outcome
 from permafrost.scheduler import Scheduler

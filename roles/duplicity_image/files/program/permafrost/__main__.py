@@ -6,8 +6,7 @@ import signal
 import sys
 from importlib import import_module
 
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import Interrupted, PermafrostError
 
 # Each is a function of its name. Only what is asked for is imported: a health check comes every half minute.
 COMMANDS = {

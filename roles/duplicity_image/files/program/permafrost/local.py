@@ -16,22 +16,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import host
-from ansible_collections.permafrost.backup.plugins.module_utils.command import (
+from ansible_collections.permafrost.backup.plugins.module_utils import host, locking
+from ansible_collections.permafrost.backup.plugins.module_utils.command import import_keys
+from ansible_collections.permafrost.backup.plugins.module_utils.container import LASTING, Before
+from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished, finished
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import (
     KEYRING,
     KEYRING_DIR,
     SECRETS,
     ContainerSpec,
-    import_keys,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.container import (
-    LASTING,
-    Before,
-    Finished,
-    Interrupted,
-)
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
-from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 
 # As many lines as the engine's log is asked for.
 _OUTPUT_LINES = 200
@@ -50,7 +46,7 @@ class Local:
 
     def run(self, spec: ContainerSpec, before: Before | None = None) -> Finished:
         """Run to the end, whatever the exit code is. ``before`` may refuse, make ready, and run short verbs."""
-        with host.locked(self._job, spec.verb):
+        with locking.locked(self._job, spec.verb):
             host.prepare(self._job, spec.verb)
             if before:
                 spec = before() or spec
@@ -73,24 +69,16 @@ class Local:
         return {}
 
     def _keep(self, spec: ContainerSpec, started: datetime, code: int, output: str) -> Finished:
-        finished, run = _now(), uuid.uuid4().hex
+        ended, run = _now(), uuid.uuid4().hex
         result = {
             "ExitCode": code,
             "StartedAt": started.isoformat(),
-            "FinishedAt": finished.isoformat(),
+            "FinishedAt": ended.isoformat(),
             "output": output,
         }
         kept = self._job.keep_logs if spec.verb in LASTING else None
         host.keep_result(self._job, spec.verb, run, result, kept)
-        return Finished(
-            exit_code=code,
-            output=output,
-            log_file=host.kept_log(self._job, spec.verb, run),
-            started=started.replace(microsecond=0),
-            finished=finished.replace(microsecond=0),
-            elapsed_seconds=(finished - started).total_seconds(),
-            attached=False,
-        )
+        return finished(result, host.kept_log(self._job, spec.verb, run), attached=False, previous=None)
 
 
 def _now() -> datetime:

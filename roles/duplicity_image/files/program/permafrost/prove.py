@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import proof
-from ansible_collections.permafrost.backup.plugins.module_utils.command import ARCHIVE, RESTORE, RUN
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 from ansible_collections.permafrost.backup.plugins.module_utils.proof import Difference, Facts, Proof
+from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ARCHIVE, RESTORE, RUN
 
 _TYPES = {
     stat.S_IFREG: "reg",

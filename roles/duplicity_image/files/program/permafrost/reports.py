@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import Interrupted
 from permafrost import apprising, mailing, measuring, metrics, pings, wording
 from permafrost.channels import Channels
 from permafrost.masking import hide

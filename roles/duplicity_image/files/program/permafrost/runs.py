@@ -16,8 +16,7 @@ from typing import Any
 from ansible_collections.permafrost.backup.plugins.module_utils import cleaning, compose, integrity
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import back_up
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, PermafrostError
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Interrupted, PermafrostError
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import Chain, collect
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Interrupted
-from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
+from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, Interrupted
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from permafrost import call, guide, heartbeat, jobs, running, runs, timetable
 from permafrost.masking import mask

@@ -1,15 +1,13 @@
-"""container.py: what the engine is asked for, in the words of its API. No engine answers here."""
+"""containers.py: what the engine is asked for, in the words of its API. No engine answers here."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import docker
-import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import command
-from ansible_collections.permafrost.backup.plugins.module_utils.container import Engine, _ended
+from ansible_collections.permafrost.backup.plugins.module_utils import command, surroundings
+from ansible_collections.permafrost.backup.plugins.module_utils.containers import Containers
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit.stage import job_params
 
@@ -17,17 +15,10 @@ LIMITS = {"cpus": 1.5, "memory": 512, "pids": 200, "io_weight": 100}
 NONE = {"NanoCpus": None, "Memory": None, "MemorySwap": None, "PidsLimit": None, "BlkioWeight": None}
 
 
-@pytest.fixture(autouse=True)
-def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that need not ask the engine for its version."""
-    client = docker.APIClient
-    monkeypatch.setattr(docker, "APIClient", lambda **options: partial(client, **{**options, "version": "1.41"})())
-
-
 def host_config(**changes: Any) -> dict[str, Any]:
     job = Job.from_params(job_params(**changes))
     spec = command.backup(job, "/run-dir", full=False, dry_run=False)
-    return Engine(job)._host_config(spec, "/secrets")
+    return Containers(job, docker.APIClient(version="1.41"), docker)._host_config(spec, "/secrets")
 
 
 def limits_of(config: dict[str, Any]) -> dict[str, Any]:
@@ -50,23 +41,4 @@ def test_what_a_container_may_not_do() -> None:
     assert config.get("Privileged") in (None, False)
     assert "/var/run/docker.sock" not in {one["Source"] for one in config["Mounts"]}
     written = {one["Target"] for one in config["Mounts"] if not one["ReadOnly"]}
-    assert written == {command.ARCHIVE, command.TEMP, command.RUN}
-
-
-def test_a_run_begins_before_its_process() -> None:
-    # As an engine told it of a container whose process printed the time 21:36:44.731.
-    found = {
-        "Created": "2026-11-25T21:36:44.563304524Z",
-        "State": {
-            "ExitCode": 0,
-            "OOMKilled": False,
-            "StartedAt": "2026-11-25T21:36:44.739227036Z",
-            "FinishedAt": "2026-11-25T21:36:44.737795946Z",
-        },
-    }
-    assert _ended(found) == {
-        "ExitCode": 0,
-        "OOMKilled": False,
-        "StartedAt": "2026-11-25T21:36:44.563304524Z",
-        "FinishedAt": "2026-11-25T21:36:44.737795946Z",
-    }
+    assert written == {surroundings.ARCHIVE, surroundings.TEMP, surroundings.RUN}
