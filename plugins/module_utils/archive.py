@@ -21,7 +21,6 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     diagnosis,
     differences,
     disk,
-    fetching,
     glacier,
     host,
     locking,
@@ -46,7 +45,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     WrongPassphrase,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
-from ansible_collections.permafrost.backup.plugins.module_utils.s3 import Bucket
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import CONNECTIONS, Bucket
 from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 
 # The job's encryption does not open what is in the bucket, or must not add to it.
@@ -106,7 +105,7 @@ class Archive:
             endpoint_url=job.endpoint_url,
             region=job.region,
             ca_bundle=job.ca_bundle,
-            connections=fetching.AT_ONCE,
+            connections=CONNECTIONS,
         )
 
     def listing(self) -> dict[str, glacier.S3Object]:

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
@@ -18,7 +16,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     log,
     records,
     resuming,
-    selection,
+    sources,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.anomaly import anomalies
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
@@ -26,12 +24,10 @@ from ansible_collections.permafrost.backup.plugins.module_utils.economy import a
 from ansible_collections.permafrost.backup.plugins.module_utils.engine_states import Finished
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BackendFailed,
-    BadInput,
     Busy,
     ClockBehind,
     KeysChanged,
     PermafrostError,
-    SourceMissing,
     SourceUnreadable,
     StateSpace,
     WrongPassphrase,
@@ -130,7 +126,7 @@ def _complete(archive: Archive, finished: Finished, run: log.Run, survey: Survey
 def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
-    require_source(archive.source)
+    sources.require(archive.source)
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -138,7 +134,7 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
         archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
     archive.new_secrets = _new_secrets(archive, listing, full)
-    write_lists(job, "check" if check_mode else "backup")
+    sources.write_lists(job, "check" if check_mode else "backup")
     interrupted = archive.collection(listing).interrupted
     if check_mode:
         resumes = resuming.foreseen(job, archive.source, interrupted, listing)
@@ -180,20 +176,6 @@ def _by(signer: str | None) -> str:
     return f"by {signer}" if signer else "by nobody"
 
 
-def require_source(place: str) -> None:
-    """Raise SourceMissing, or BadInput for a source that is no directory."""
-    source = Path(place)
-    try:
-        if not source.exists():
-            raise SourceMissing(f"The source {source} does not exist on this host.", source=str(source))
-        if not source.is_dir():
-            raise BadInput(f"The source {source} is not a directory.")
-        with os.scandir(source):
-            pass
-    except OSError as error:  # a network file system whose server is gone, for example
-        raise SourceMissing(f"The source {source} cannot be read: {error.strerror}.", source=str(source)) from None
-
-
 def _check_clock(sets: list[BackupSet]) -> None:
     newest = max((one.end for one in sets), default=None)
     now = datetime.now(timezone.utc)
@@ -201,25 +183,6 @@ def _check_clock(sets: list[BackupSet]) -> None:
         raise ClockBehind(
             f"The clock of this host says {to_w3(now)}, and the newest set is of {to_w3(newest)}.", newest=to_w3(newest)
         )
-
-
-def write_lists(job: Job, verb: str, path: str = "") -> None:
-    """The lists of job.selection, as the container is to read them; with ``path``, what concerns it."""
-    source, place = str(job.source), job.source_in_container
-    lists = {}
-    for number, rule in enumerate(job.rules):
-        if rule.is_list:
-            lists[number] = selection.read_list(rule, _read_list(rule.value), source, place)
-            text = selection.list_file(lists[number], f"{place}/{path}" if path else "")
-            host.write_file(job, verb, selection.list_name(number), text.encode())
-    selection.check_last(job.rules, lists)
-
-
-def _read_list(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"job.selection: the list {path} cannot be read: {error}.") from None
 
 
 def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
@@ -233,7 +196,7 @@ def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.R
         "new_secrets": archive.new_secrets,
         "statistics": run.statistics,
         "elapsed_seconds": finished.elapsed_seconds,
-        "unreadable": unreadable(job, run),
+        "unreadable": sources.unreadable(job, run),
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
         "rewrites": rewrites,
@@ -300,15 +263,9 @@ def _outcome(archive: Archive, finished: Finished, run: log.Run) -> dict[str, An
     return {"action": newest.kind, "changed": True, "set": set_facts(newest, listing)}
 
 
-def unreadable(job: Job, run: log.Run) -> list[str]:
-    """Names relative to the source: duplicity's are, or begin with the source's place in the container."""
-    place = f"{job.source_in_container}/"
-    return [log.shown(name[len(place) :] if name.startswith(place) else name) for name in run.unreadable]
-
-
 def _judge(job: Job, run: log.Run) -> None:
     if run.unreadable_count and job.on_unreadable == "fail":
-        named = unreadable(job, run)[:5]
+        named = sources.unreadable(job, run)[:5]
         more = run.unreadable_count - len(named)
         raise SourceUnreadable(
             f"{run.unreadable_count} files or directories of the source could not be read: "

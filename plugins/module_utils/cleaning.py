@@ -70,7 +70,7 @@ def clean(
 ) -> dict[str, Any]:
     """The same as whom the archive's job is for S3. Also what a unit of the host runs, with another runner."""
     job, now = archive.job, datetime.now(timezone.utc)
-    rules = policy.rules(now, delete_last_chain=delete_last_chain)
+    rules = retention.Rules.of(policy, now, delete_last_chain=delete_last_chain)
     with _undisturbed(job, archive, rules) as ours:
         listing = archive.listing()
         found = archive.collection(listing)

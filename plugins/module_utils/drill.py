@@ -7,8 +7,6 @@ Pure. A drill is a restore of some paths to a scratch directory, so plan, quote 
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -94,15 +92,6 @@ def is_due(of: Mapping[str, Any], last: Mapping[str, Any], now: datetime) -> boo
 
 
 # --- the sample ------------------------------------------------------------------------------------------------------
-
-
-def sample(paths: Iterable[str], count: int, seed: str) -> list[str]:
-    """``count`` of the paths, the same for the same seed whatever their order, and as likely each as any other."""
-    return sorted(heapq.nsmallest(count, paths, key=lambda path: _rank(path, seed)))
-
-
-def _rank(path: str, seed: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{path}".encode("utf-8", "surrogateescape")).digest()
 
 
 def joined(results: Iterable[Mapping[str, Any]], *, cold: bool) -> Facts:

@@ -26,9 +26,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     VolumesMissing,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.s3 import CONNECTIONS
 
-# So many objects are read beside each other.
-AT_ONCE = 4
 _BLOCK = 1 << 20
 
 
@@ -107,7 +106,7 @@ def fetch(job: Job, source: Source, wanted: Sequence[Wanted]) -> Fetched:
     disk.make_private(str(place(job)))
     keep_only(job, (one.name for one in wanted))
     done, started, stop = Fetched(), time.monotonic(), threading.Event()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         running = [pool.submit(_bring, place(job), source, one, stop) for one in wanted]
         try:
             for future in as_completed(running):

@@ -12,11 +12,11 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     archive_dir,
     command,
     costs,
-    drill,
     host,
     log,
     manifest,
     records,
+    sampling,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import SECRETS_REFUSED, Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
@@ -201,7 +201,7 @@ def _sample(archive: Archive, time: datetime, count: int, seed: str) -> list[str
     if not count:
         return []
     files = (found.path for found in archive.files(time) if found.type == "reg")
-    return drill.sample((name for name in map(_asked_for, files) if name), count, seed)
+    return sampling.sample((name for name in map(_asked_for, files) if name), count, seed)
 
 
 def _asked_for(path: bytes) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, BadTime
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import EARLY_DELETE, MINIMUM_DAYS
-from ansible_collections.permafrost.backup.plugins.module_utils.retention import Rules
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval, is_interval, moment
 
 # No upload of a volume takes longer, so that nothing goes that a host is writing now.
@@ -36,18 +35,6 @@ class Policy:
     orphans: bool
     orphan_age: str
     early_delete: str
-
-    def rules(self, now: datetime, *, delete_last_chain: bool = False) -> Rules:
-        """The rules as of now."""
-        return Rules(
-            settled=now - interval(self.orphan_age),
-            keep_fulls=self.keep_fulls,
-            older_than=None if self.older_than is None else moment(self.older_than, now),
-            keep_incrementals_of=self.keep_incrementals_of,
-            orphans=self.orphans,
-            delete_last_chain=delete_last_chain,
-            free_at=now if self.early_delete == "refuse" else None,
-        )
 
     def unfit(self, storage_class: str, full_if_older_than: str) -> list[str]:
         """Why sets come to their end by these rules before the class's minimum is over, and what would fit."""

@@ -27,7 +27,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.manifest import 
     parse_name,
     unquote,
 )
-from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
+from ansible_collections.permafrost.backup.plugins.module_utils.policy import Policy
+from ansible_collections.permafrost.backup.plugins.module_utils.times import interval, moment, to_w3
 
 SetId = tuple[Optional[datetime], datetime]
 LEFTOVER = "leftover"
@@ -50,6 +51,19 @@ class Rules:
     delete_last_chain: bool = False
     free_at: datetime | None = None
     ours: frozenset[SetId] = frozenset()
+
+    @classmethod
+    def of(cls, policy: Policy, now: datetime, *, delete_last_chain: bool = False) -> Rules:
+        """The rules of a policy as of now."""
+        return cls(
+            settled=now - interval(policy.orphan_age),
+            keep_fulls=policy.keep_fulls,
+            older_than=None if policy.older_than is None else moment(policy.older_than, now),
+            keep_incrementals_of=policy.keep_incrementals_of,
+            orphans=policy.orphans,
+            delete_last_chain=delete_last_chain,
+            free_at=now if policy.early_delete == "refuse" else None,
+        )
 
     @property
     def of_chains(self) -> bool:

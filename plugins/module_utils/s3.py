@@ -32,6 +32,8 @@ from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.repeating import Repeated
 
+# As many as are at work at once for one job.
+CONNECTIONS = 4
 _CONNECT_SECONDS = 10
 # The most keys that DeleteObjects takes.
 DELETE_AT_ONCE = 1000

@@ -19,13 +19,9 @@ from ansible_collections.permafrost.backup.plugins.module_utils import (
     host,
     integrity,
     log,
+    sources,
 )
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
-from ansible_collections.permafrost.backup.plugins.module_utils.backing_up import (
-    require_source,
-    unreadable,
-    write_lists,
-)
 from ansible_collections.permafrost.backup.plugins.module_utils.differences import DELETED, Difference, Verified
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     AccessRefused,
@@ -145,7 +141,7 @@ def _source(job: Job, params: dict[str, Any], check_mode: bool) -> dict[str, Any
 
     archive = Archive(job)
     archive.engine.refuse_others(verify_of(at))
-    require_source(archive.source)
+    sources.require(archive.source)
     chosen = archive.time_of_set(at)
     spec = verify_of(chosen)
     result: dict[str, Any] = {"changed": False, "mode": "source", "path": path, "time": to_w3(chosen), "warnings": []}
@@ -191,7 +187,7 @@ def _run(archive: Archive, spec: ContainerSpec, of: _Reading, result: dict[str, 
         result["plan"] = made.to_result()
         archive.require_path(of.path, of.time)  # else all below it would be told as new
         result["warnings"] += _preflight(archive.job, made, of.rate)
-        write_lists(archive.job, "verify", of.path)
+        sources.write_lists(archive.job, "verify", of.path)
 
     finished, run, found = archive.verify(spec, before, of.path, of.time)
     result.update(
@@ -200,7 +196,7 @@ def _run(archive: Archive, spec: ContainerSpec, of: _Reading, result: dict[str, 
         elapsed_seconds=finished.elapsed_seconds,
         attached=finished.attached,
         log_file=host.named_log(archive.job, spec.verb, finished.started),
-        unreadable=unreadable(archive.job, run),
+        unreadable=sources.unreadable(archive.job, run),
         warnings_of_duplicity=[log.shown(text) for text in run.warnings],
     )
     return found

@@ -23,7 +23,8 @@ PURE = (
     "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "engine_states", "errors", "estimate",
     "extra_args", "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log",
     "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting",
-    "retention", "retrieval", "schema", "selection", "signing", "spreading", "surroundings", "times", "versions",
+    "retention", "retrieval", "sampling", "schema", "selection", "signing", "spreading", "surroundings", "times",
+    "versions",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.permafrost.backup.plugins.module_utils import drill, offers
+from ansible_collections.permafrost.backup.plugins.module_utils import drill, offers, sampling
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
@@ -65,12 +65,12 @@ def test_due(last: dict[str, str], due: bool) -> None:
 
 def test_a_sample_is_the_same_for_a_seed_and_fair() -> None:
     paths = [f"files/{number}" for number in range(200)]
-    first = drill.sample(paths, 5, "2026-11-25")
-    assert drill.sample(reversed(paths), 5, "2026-11-25") == first == sorted(set(first))
-    assert drill.sample(paths, 5, "2026-11-26") != first
-    assert drill.sample(paths[:2], 5, "") == paths[:2]
-    assert drill.sample(["odd\udcff"], 1, "") == ["odd\udcff"]
-    chosen = {path for seed in range(400) for path in drill.sample(paths, 5, str(seed))}
+    first = sampling.sample(paths, 5, "2026-11-25")
+    assert sampling.sample(reversed(paths), 5, "2026-11-25") == first == sorted(set(first))
+    assert sampling.sample(paths, 5, "2026-11-26") != first
+    assert sampling.sample(paths[:2], 5, "") == paths[:2]
+    assert sampling.sample(["odd\udcff"], 1, "") == ["odd\udcff"]
+    chosen = {path for seed in range(400) for path in sampling.sample(paths, 5, str(seed))}
     assert len(chosen) == len(paths)
 
 

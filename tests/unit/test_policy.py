@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, BadTime
 from ansible_collections.permafrost.backup.plugins.module_utils.policy import checked_policy, fitting_fulls
+from ansible_collections.permafrost.backup.plugins.module_utils.retention import Rules
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 NOTHING: dict[str, Any] = {
@@ -32,16 +33,16 @@ def test_ages_count_from_the_moment_of_the_cleanup() -> None:
     policy = checked_policy({**NOTHING, "older_than": "180D", "orphans": True, "orphan_age": "2W"})
     assert policy is not None
     for now in (NOW, NOW + timedelta(days=30)):
-        rules = policy.rules(now)
+        rules = Rules.of(policy, now)
         assert (rules.older_than, rules.settled) == (now - timedelta(days=180), now - timedelta(weeks=2))
-    assert policy.rules(NOW).delete_last_chain is False
-    assert policy.rules(NOW, delete_last_chain=True).delete_last_chain is True
+    assert Rules.of(policy, NOW).delete_last_chain is False
+    assert Rules.of(policy, NOW, delete_last_chain=True).delete_last_chain is True
 
 
 def test_the_other_rules_are_as_given() -> None:
     policy = checked_policy({**NOTHING, "keep_fulls": 8, "keep_incrementals_of": 2})
     assert policy is not None
-    rules = policy.rules(NOW)
+    rules = Rules.of(policy, NOW)
     assert (rules.keep_fulls, rules.keep_incrementals_of, rules.older_than, rules.orphans) == (8, 2, None, False)
 
 
@@ -50,7 +51,7 @@ def test_what_is_paid_for_stays_by_default() -> None:
     for word in ("refuse", "warn", "allow"):
         policy = checked_policy({**NOTHING, "keep_fulls": 8, "early_delete": word})
         assert policy is not None
-        held[word] = policy.rules(NOW).free_at
+        held[word] = Rules.of(policy, NOW).free_at
     assert held == {"refuse": NOW, "warn": None, "allow": None}
 
 
