@@ -27,6 +27,10 @@ SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
 FETCH_ARGUMENT: dict[str, dict[str, Any]] = {
     "fetch": {"type": "str", "choices": ["auto", "staged", "streamed"], "default": "auto"},
 }
+PRICES_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "prices": {"type": "dict", "required": True},
+    "region": {"type": "str"},
+}
 
 Work = Callable[[dict[str, Any], bool], dict[str, Any]]
 

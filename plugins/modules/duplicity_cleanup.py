@@ -28,6 +28,7 @@ author:
 extends_documentation_fragment:
   - permafrost.backup.job
   - permafrost.backup.connection.credentials
+  - permafrost.backup.connection.keys
   - permafrost.backup.attributes.anywhere
   - permafrost.backup.attributes.group_duplicity
 attributes:

@@ -20,6 +20,7 @@ author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
   - permafrost.backup.job
+  - permafrost.backup.prices
   - permafrost.backup.attributes.anywhere
   - permafrost.backup.attributes.group_cost
   - permafrost.backup.attributes.info
@@ -28,15 +29,6 @@ options:
     description:
       - A job, whose sizes, compression, age policy and retention count where an option here does not say otherwise.
     required: false
-  prices:
-    description:
-      - The prices of a Region, as in O(permafrost.backup.glacier_quote_info#module:prices).
-    type: dict
-    required: true
-  region:
-    description:
-      - The Region of the bucket. A warning says when the prices are those of another.
-    type: str
   directory:
     description:
       - A directory on this host to count. It is walked once. Symbolic links are not followed, and O(job.selection) does
@@ -234,8 +226,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils import costing, 
 
 SPEC = {
     "job": {**module.JOB_ARGUMENT["job"], "required": False},
-    "prices": {"type": "dict", "required": True},
-    "region": {"type": "str"},
+    **module.PRICES_ARGUMENTS,
     "directory": {"type": "path"},
     "files": {"type": "int"},
     "size_bytes": {"type": "int"},

@@ -19,6 +19,7 @@ description:
 author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
+  - permafrost.backup.prices
   - permafrost.backup.attributes.computes
   - permafrost.backup.attributes.group_cost
   - permafrost.backup.attributes.info
@@ -28,17 +29,6 @@ options:
       - The plan, as RV(permafrost.backup.glacier_restore_info#module:plan) has it, with all of its volumes.
     type: dict
     required: true
-  prices:
-    description:
-      - The prices of a Region, with C(region), C(date), C(source) and C(figures) by storage class. The file
-        C(playbooks/prices/us-east-1.yml) of this collection shows the names, and is a table itself.
-      - A figure is a number, or a dictionary of C(usd), C(source) and C(verified).
-    type: dict
-    required: true
-  region:
-    description:
-      - The Region of the bucket. A warning says when the prices are those of another.
-    type: str
   days:
     description:
       - For how many days the copies stay. Without it, as long as the slowest thaw and the restore
@@ -208,8 +198,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.glacier import T
 
 SPEC = {
     "plan": {"type": "dict", "required": True},
-    "prices": {"type": "dict", "required": True},
-    "region": {"type": "str"},
+    **module.PRICES_ARGUMENTS,
     "days": {"type": "int"},
     "egress": {"type": "bool", "default": True},
     "expected_rate": {"type": "float", "default": 10},

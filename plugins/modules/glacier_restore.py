@@ -20,6 +20,7 @@ author:
   - permafrost.backup contributors (@permafrost-backup)
 extends_documentation_fragment:
   - permafrost.backup.connection
+  - permafrost.backup.connection.keys
   - permafrost.backup.attributes.anywhere
   - permafrost.backup.attributes.group_s3
 attributes:

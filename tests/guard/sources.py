@@ -79,11 +79,12 @@ def constant(path: Path, name: str) -> Any:
 
 
 def documented(module: Path) -> dict[str, Any]:
-    """The options that a module documents, with those of its fragments; of both, the module's own words count."""
+    """The options that a module documents, with those of its fragments; its own words go before theirs."""
     documentation = constant(module, "DOCUMENTATION")
     own, options = documentation.get("options", {}), {}
     for name in documentation.get("extends_documentation_fragment", []):
         file, _dot, part = name.removeprefix("permafrost.backup.").partition(".")
         fragment = constant(FRAGMENTS / f"{file}.py", part.upper() or "DOCUMENTATION")
-        options.update(fragment.get("options", {}))
+        for option, words in fragment.get("options", {}).items():
+            options[option] = {**words, **options.get(option, {})}
     return {name: {**options.get(name, {}), **own.get(name, {})} for name in {**own, **options}}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,103 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.permafrost.backup.plugins.module_utils import errors, manifest, retention
-from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_stamp
-
-EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
-NOW = EPOCH + timedelta(days=400)
-SETTLED = NOW - timedelta(days=7)
-Chains = list[list[int]]
-
-
-def at(hour: int) -> datetime:
-    return EPOCH + timedelta(hours=hour)
-
-
-def names_of(base: int | None, hour: int, volumes: int = 2, *, complete: bool = True) -> list[str]:
-    """What the bucket holds of one set."""
-    end = to_stamp(at(hour))
-    if base is None:
-        kind, signature = f"duplicity-full.{end}", f"duplicity-full-signatures.{end}"
-    else:
-        start = to_stamp(at(base))
-        kind, signature = f"duplicity-inc.{start}.to.{end}", f"duplicity-new-signatures.{start}.to.{end}"
-    names = [f"{kind}.vol{number}.difftar.gz" for number in range(1, volumes + 1)]
-    return [*names, *([f"{signature}.sigtar.gz", f"{kind}.manifest"] if complete else [])]
-
-
-@dataclass
-class Bucket:
-    """A listing that tests change. Objects are written at the time of their set."""
-
-    objects: dict[str, S3Object] = field(default_factory=dict)
-    uploads: list[tuple[str, Upload]] = field(default_factory=list)
-    prefixes: manifest.FilePrefixes = manifest.NO_PREFIXES
-
-    def add(self, base: int | None, hour: int, *, written: datetime | None = None, **options: Any) -> list[str]:
-        """A set; gives its names."""
-        names = names_of(base, hour, **options)
-        for name in names:
-            self.put(name, written or at(hour))
-        return names
-
-    def put(self, name: str, written: datetime = EPOCH) -> None:
-        self.objects[name] = S3Object(name, 10, "DEEP_ARCHIVE" if "vol" in name else "STANDARD", "", written)
-
-    def upload(self, name: str, started: datetime) -> None:
-        self.uploads.append((name, Upload(name, str(len(self.uploads)), started)))
-
-    @property
-    def found(self) -> manifest.Collection:
-        return manifest.collect(self.objects, self.prefixes)
-
-    def plan(self, **rules: Any) -> retention.Plan:
-        contents = retention.sort_contents(self.objects, self.uploads, self.prefixes)
-        return retention.make_plan(self.found, self.objects, contents, retention.Rules(**{"settled": SETTLED, **rules}))
-
-    def requests(self, **rules: Any) -> list[list[str]]:
-        return requests_of(self.plan(**rules))
-
-    def delete(self, keys: list[str]) -> None:
-        for key in keys:
-            del self.objects[key]
-
-
-def requests_of(plan: retention.Plan) -> list[list[str]]:
-    """What a cleanup sends, as cleaning.py does."""
-    sent = [[one.key for one in part] for of in plan.going for part in (of.contents.manifests, of.contents.others)]
-    return [keys for keys in sent if keys]
-
-
-def filled(chains: Chains) -> Bucket:
-    bucket = Bucket()
-    for chain in chains:
-        for base, hour in zip([None, *chain], chain):
-            bucket.add(base, hour)
-    return bucket
-
-
-def hours(sets: Any) -> list[int]:
-    return [round((one.end - EPOCH).total_seconds() / 3600) for one in sets]
-
-
-def going(plan: retention.Plan) -> list[int]:
-    return hours(one.backup_set for one in plan.going)
-
-
-THREE: Chains = [[10, 20, 30], [40, 50], [60, 70]]
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> Chains:
-    lengths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
-    every = iter(sorted(draw(st.sets(st.integers(0, 500), min_size=sum(lengths), max_size=sum(lengths)))))
-    return [[next(every) for _set in range(length)] for length in lengths]
-
-
-COUNTS = st.none() | st.integers(1, 6)
-RULES = st.fixed_dictionaries(
-    {"keep_fulls": COUNTS, "older_than": st.none() | st.integers(-1, 501).map(at), "keep_incrementals_of": COUNTS}
+from unit.listings import (
+    EPOCH,
+    NOW,
+    RULES,
+    THREE,
+    Bucket,
+    Chains,
+    at,
+    damaged,
+    filled,
+    going,
+    histories,
+    hours,
+    names_of,
+    requests_of,
 )
 
 # --- the rules ------------------------------------------------------------------------------------------------------
@@ -276,22 +194,6 @@ def test_a_full_that_lost_its_manifest_keeps_its_incrementals() -> None:
     assert going(bucket.plan(orphans=True, delete_last_chain=True)) == [30, 20, 10]
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> Bucket:
-    """Chains of which objects are gone or empty, beside what interrupted backups left."""
-    bucket = filled(draw(histories()))
-    for hour in draw(st.sets(st.integers(501, 600), max_size=2)):
-        bucket.add(draw(st.none() | st.just(500)), hour, complete=draw(st.booleans()), written=at(hour))
-    for name in draw(st.sets(st.sampled_from(sorted(bucket.objects)), max_size=3)):
-        if draw(st.booleans()):
-            del bucket.objects[name]
-        else:
-            bucket.objects[name] = replace(bucket.objects[name], size_bytes=0)
-    for hour in draw(st.sets(st.integers(0, 600), max_size=2)):
-        bucket.upload(names_of(None, hour)[0], at(hour))
-    return bucket
-
-
 def restorable(found: manifest.Collection, bucket: Bucket) -> list[manifest.Chain]:
     return [chain for chain in found.chains if not retention.gaps(chain.sets, bucket.objects)]
 
@@ -342,138 +244,6 @@ def test_the_diff_names_what_goes_and_nothing_else(
     assert len(diff["after"]) == len(every) - len(plan.going)
     uploads = [line for line in diff["before"] if line.startswith("unfinished upload of ")]
     assert sorted(uploads) == sorted(f"unfinished upload of {one.key}" for one in plan.uploads)
-
-
-# --- orphans --------------------------------------------------------------------------------------------------------
-
-
-@given(histories(), RULES, st.booleans(), st.booleans(), st.booleans())
-def test_what_is_being_written_now_never_goes(
-    chains: Chains, rules: dict[str, Any], full: bool, orphans: bool, last: bool
-) -> None:
-    bucket = filled(chains)
-    writing = bucket.add(None if full else chains[-1][-1], 600, complete=False, written=at(600))
-    bucket.put(writing[0], SETTLED)
-    bucket.upload(writing[0].replace("vol1", "vol3"), at(600))
-    plan = bucket.plan(**rules, orphans=orphans, delete_last_chain=last)
-    assert not set(writing) & {one.key for one in plan.objects}
-    assert plan.uploads == ()
-    assert 600 in hours(plan.left)
-
-
-def test_orphans_go_when_their_newest_object_is_old_or_when_they_are_ours() -> None:
-    bucket = filled(THREE)
-    bucket.add(70, 80, complete=False)
-    bucket.add(None, 90, complete=False, written=NOW)
-    bucket.add(85, 95)  # no set of hour 85
-    assert going(bucket.plan(orphans=True)) == [95, 80]
-    assert going(bucket.plan(orphans=True, settled=at(1))) == []
-    ours = bucket.plan(orphans=True, settled=at(1), ours=frozenset({(None, at(90))}))
-    assert going(ours) == [90]
-    assert hours(ours.left) == [80, 95]
-    assert going(bucket.plan(keep_fulls=1)) == [30, 20, 10, 50, 40], "only when asked for"
-
-
-def test_unfinished_uploads() -> None:
-    bucket = filled(THREE)
-    volume = names_of(None, 10)[0]
-    bucket.upload(volume, at(10))  # of a complete set: each for itself
-    bucket.upload(volume, NOW)
-    bucket.add(70, 80, complete=False)
-    bucket.upload(names_of(70, 80)[1], NOW)  # the set is at work
-    bucket.upload(names_of(70, 85)[0], at(85))  # nothing else of its set
-    bucket.upload("somebody's", at(1))
-    plan = bucket.plan(orphans=True)
-    assert [one.upload_id for one in plan.uploads] == ["0", "3"]
-    assert going(plan) == []
-    assert bucket.plan(keep_fulls=1).uploads == ()
-
-
-def test_an_old_set_that_was_written_late_is_no_leftover() -> None:
-    bucket = filled(THREE)
-    bucket.add(None, 5, complete=False, written=NOW)
-    bucket.add(None, 6, complete=False)
-    assert going(bucket.plan(keep_fulls=9)) == [6]
-    assert bucket.plan(keep_fulls=9).going[0].reasons == ("leftover",)
-    assert going(bucket.plan(orphans=True, settled=EPOCH)) == []
-
-
-def test_a_killed_end_of_a_job() -> None:
-    bucket = filled([[10]])
-    bucket.add(10, 20, complete=False)
-    bucket.add(10, 21, complete=False, written=NOW)
-    assert going(bucket.plan(older_than=at(21), delete_last_chain=True)) == [10, 20]
-    assert going(bucket.plan(older_than=at(22), delete_last_chain=True)) == [10, 20]
-    assert going(bucket.plan(older_than=at(22))) == []
-
-
-def test_incrementals_without_a_manifest_among_kept_fulls() -> None:
-    bucket = filled([[10], [40, 50]])
-    bucket.add(10, 20, complete=False)
-    assert going(bucket.plan(keep_incrementals_of=1)) == [20]
-    assert going(bucket.plan(keep_incrementals_of=2)) == []
-    assert going(bucket.plan(keep_fulls=2)) == []
-
-
-# --- other jobs -----------------------------------------------------------------------------------------------------
-
-
-def signs(bucket: Bucket) -> list[str]:
-    return retention.foreign(bucket.found, bucket.prefixes)
-
-
-@given(histories())
-def test_one_job_is_no_other(chains: Chains) -> None:
-    bucket = filled(chains)
-    bucket.put("readme.txt")
-    bucket.put(f"duplicity-full.{to_stamp(at(0))}.jsonstat.gz")
-    bucket.add(None, 600, complete=False)
-    assert signs(bucket) == []
-    retention.require_one_job(signs(bucket))
-
-
-def test_an_older_chain_that_grew_after_a_newer_full() -> None:
-    (sign,) = signs(filled([[10, 50], [40, 60]]))
-    assert "got an incremental at 2026-01-03T02:00:00Z, after the full of 2026-01-02T16:00:00Z" in sign
-    with pytest.raises(errors.ForeignChains, match=re.escape(sign)):
-        retention.require_one_job([sign])
-
-
-def test_two_incrementals_on_one_set() -> None:
-    bucket = filled([[10, 20]])
-    bucket.add(10, 30)
-    (sign,) = signs(bucket)
-    assert sign.startswith("2 incrementals build on the set of")
-
-
-@pytest.mark.parametrize(
-    ("own", "name", "foreign"),
-    [
-        ("", "x-duplicity-full.20260101T000000Z.manifest", True),
-        ("", "duplicity-duplicity-full.20260101T000000Z.manifest.gpg", True),
-        ("v-", "duplicity-full.20260101T000000Z.vol1.difftar.gz", True),
-        ("v-", "v-duplicity-full.20260101T000000Z.vol1.difftar.gz", False),
-        ("", "duplicity-full.20261301T000000Z.manifest", False),
-        ("", "about duplicity-full.txt", False),
-    ],
-)
-def test_other_file_prefixes(own: str, name: str, foreign: bool) -> None:
-    bucket = Bucket(prefixes=manifest.FilePrefixes(own, own, own))
-    bucket.put(name)
-    assert bool(signs(bucket)) == foreign
-
-
-@pytest.mark.parametrize(
-    ("head", "host"),
-    [
-        (b"Hostname web01\nLocaldir /source\n", "web01"),
-        (b'Hostname "web\\x2001"\nLocaldir /source\n', "web 01"),
-        (b"encrypted", None),
-        (b"", None),
-    ],
-)
-def test_the_host_in_a_manifest(head: bytes, host: str | None) -> None:
-    assert retention.hostname_of(head) == host
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

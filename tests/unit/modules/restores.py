@@ -1,14 +1,20 @@
-"""What tests of duplicity_restore share: a task, and an old tree at its destination."""
+"""What tests of duplicity_restore share: a task, an old tree at its destination, and its kill at any point."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ansible_collections.permafrost.backup.plugins.modules import duplicity_restore
 from unit.modules.world import World
 
 REPLIES = {"plan": "plan-whole", "info": "status-after-loss", "list": "list", "restore": "restore"}
+# The calls by which a task changes what is where.
+DEEDS = ("rename", "replace", "unlink", "rmdir", "mkdir")
 OLD, NEW = {"old": "old", "below/older": "older"}, {"restored": "content"}
 
 
@@ -31,3 +37,26 @@ def files(path: Path) -> dict[str, str]:
 
 def hidden(world: World) -> list[str]:
     return [one.name for one in world.directory.iterdir() if one.name.startswith(".")]
+
+
+class Killed(BaseException):
+    """SIGKILL: from here on the task does nothing any more."""
+
+
+class Sword:
+    """Kills the task before its deed of a number, counted from the end of the restore's container on."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.world, self.left, self.armed = world, number, True
+        for name in DEEDS:
+            monkeypatch.setattr(os, name, self._wrapped(getattr(os, name)))
+
+    def _wrapped(self, deed: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*given: Any, **more: Any) -> Any:
+            if self.armed and "restore" in self.world.verbs():
+                self.left -= 1
+                if self.left < 0:
+                    raise Killed
+            return deed(*given, **more)
+
+        return done
