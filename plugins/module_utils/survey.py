@@ -20,6 +20,7 @@ KINDS = ("hard_links", "subsecond_mtimes", "symlink_mtimes", "sparse_files", "so
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _BLOCK = 512  # st_blocks counts these, whatever the file system's own block size
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_NICE = 19  # the backup comes first, and is rarely done before the count
 
 
 class Survey:
@@ -51,6 +52,7 @@ def _tell(source: bytes, tell: int, task: int) -> NoReturn:
     """The life of the process: it ends here in any case, and before that with the task that it counts for."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.nice(_NICE)
         if os.getppid() == task:  # else it was killed before the kernel knew
             os.write(tell, json.dumps(count(source)).encode())
     finally:

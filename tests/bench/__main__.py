@@ -28,15 +28,8 @@ def main() -> None:
     with S3Lab() as s3:
         _ceiling(s3)
         for data, source in sources.items() if options.backups else ():
-            results = {
-                name: _median(
-                    [
-                        contestants.measure(name, source, s3, f"{data.lower()}{number}-{turn}")
-                        for turn in range(options.rounds)
-                    ]
-                )
-                for number, name in enumerate(options.only or _who(data))
-            }
+            runs = _in_turn(options.only or _who(data), source, s3, data.lower(), options.rounds)
+            results = {name: _median(found) for name, found in runs.items()}
             _table(data, results)
             _verdicts(data, results)
         for data in set(options.data) & {"A", "B"} if options.restores else ():
@@ -49,6 +42,15 @@ def main() -> None:
         _thaw()
     if options.hosts:
         _fleet(options.hosts)
+
+
+def _in_turn(names: Iterable[str], source: Path, s3: S3Lab, label: str, rounds: int) -> dict[str, list[Usage]]:
+    """Round by round, so that a machine that is slower for a minute is so for all."""
+    runs: dict[str, list[Usage]] = {name: [] for name in names}
+    for turn in range(rounds):
+        for number, (name, found) in enumerate(runs.items()):
+            found.append(contestants.measure(name, source, s3, f"{label}{number}-{turn}"))
+    return runs
 
 
 def _who(data: str) -> Iterable[str]:

@@ -71,7 +71,7 @@ GROWS = """
 import io
 from duplicity import cached_ops, diffdir
 class Growing(io.BytesIO):
-    pieces = [b"all there was", b" and what came later"]
+    pieces = [b"all ", b"there was", b"", b" and what came later"]
     def read(self, length=-1):
         return self.pieces.pop(0)
 source = diffdir.FileWithReadCounter(Growing())

@@ -171,7 +171,7 @@ MENDS = (
     ),
     Mend(
         "diffdir.py",
-        "The same: a read that gives less than it was asked for is the last one.",
+        "The same. A file system may give less than it was asked for before the end, and nothing only there.",
         """\
         try:
             buf = self.infile.read(length)
@@ -182,16 +182,36 @@ MENDS = (
             return b""
         try:
             buf = self.infile.read(length)
+            while 0 < len(buf) < length and (more := self.infile.read(length - len(buf))):
+                buf += more
             self.ended = len(buf) < length
         except IOError as ex:
             self.ended = True
 """,
     ),
     Mend(
-        "path.py",
-        "Without a size for its buffer, Python asks of each file whether it is a terminal.",
-        "            result = open(self.name, mode)\n",
-        "            result = open(self.name, mode, 8192)\n",
+        "diffdir.py",
+        "To read a file whole, Python's buffer is of no use, and costs as much as the reading of a small file.",
+        """\
+        old_sigfp = sig_path.open("rb")
+        newfp = FileWithReadCounter(new_path.open("rb"))
+""",
+        """\
+        old_sigfp = sig_path.open("rb")
+        newfp = FileWithReadCounter(io.FileIO(new_path.name))
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "The same.",
+        """\
+        else:
+            newfp = FileWithReadCounter(new_path.open("rb"))
+""",
+        """\
+        else:
+            newfp = FileWithReadCounter(io.FileIO(new_path.name))
+""",
     ),
     Mend(
         "robust.py",
