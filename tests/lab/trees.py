@@ -302,26 +302,16 @@ def snapshot(path: Path | str | bytes) -> dict[bytes, Entry]:
 
 def _entry(path: bytes, found: os.stat_result) -> Entry:
     mode = found.st_mode
-    extra: dict[str, object] = {}
+    common = (stat.S_IMODE(mode), found.st_uid, found.st_gid, int(found.st_mtime))
     if stat.S_ISREG(mode):
-        kind = "file"
-        extra = {"size": found.st_size, "sha256": _sha256(path)}
-    elif stat.S_ISLNK(mode):
-        kind, extra = "symlink", {"target": os.fsencode(Path(os.fsdecode(path)).readlink())}
-    elif stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return Entry("file", *common, size=found.st_size, sha256=_sha256(path))
+    if stat.S_ISLNK(mode):
+        return Entry("symlink", *common, target=os.fsencode(Path(os.fsdecode(path)).readlink()))
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         kind = "character device" if stat.S_ISCHR(mode) else "block device"
-        extra = {"device": (os.major(found.st_rdev), os.minor(found.st_rdev))}
-    else:
-        kinds = {stat.S_IFDIR: "directory", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
-        kind = kinds[stat.S_IFMT(mode)]
-    return Entry(
-        kind,
-        stat.S_IMODE(mode),
-        found.st_uid,
-        found.st_gid,
-        int(found.st_mtime),
-        **extra,  # type: ignore[arg-type]
-    )
+        return Entry(kind, *common, device=(os.major(found.st_rdev), os.minor(found.st_rdev)))
+    kinds = {stat.S_IFDIR: "directory", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
+    return Entry(kinds[stat.S_IFMT(mode)], *common)
 
 
 def _sha256(path: bytes) -> str:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from lab.s3 import store
+from lab.s3.bodies import loaded
 from lab.s3.bridge import call_moto
 from lab.s3.control import Control
 from lab.s3.deletion import Deleter
@@ -49,7 +50,7 @@ class App:
         """Serve one request; a reset connection is logged, then dropped by the wire."""
         if request.bucket == CONTROL:
             go_on()
-            return self.control(request, bytes(incoming.receive(as_object=False)))  # type: ignore[arg-type]
+            return self.control(request, loaded(incoming.receive(as_object=False)))
         status, sent = 0, 0
         try:
             response = self._answer(request, incoming, go_on)

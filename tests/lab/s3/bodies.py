@@ -141,8 +141,13 @@ class SliceBody(Body):
         self.source.send(connection, self.start + start, self.start + stop)
 
 
+def loaded(body: bytes | Body) -> bytes:
+    """All bytes at once: small ones, and those of requests that bring no object, never came as anything else."""
+    return body.load() if isinstance(body, Body) else body
+
+
 def damaged(body: bytes | Body, offset: int, count: int) -> bytes | Body:
     """The same length with `count` bytes flipped at `offset`; whoever shares the old body keeps it whole."""
     stretch = body[offset : offset + count]
-    flipped = bytes(byte ^ 0xFF for byte in (stretch.load() if isinstance(stretch, Body) else stretch))
+    flipped = bytes(byte ^ 0xFF for byte in loaded(stretch))
     return ConcatBody([body[:offset], flipped, body[offset + count :]])

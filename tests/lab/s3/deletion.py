@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from lab.s3.bodies import loaded
 from lab.s3.bridge import call_moto
 from lab.s3.message import Request, Response
 from lab.s3.policies import Policies
@@ -18,7 +19,7 @@ class Deleter:
 
     def __call__(self, request: Request) -> Response:
         """Take out what is not allowed, let moto do the rest, put the errors in."""
-        root = ElementTree.fromstring(bytes(request.body))  # type: ignore[arg-type]  # only object bodies are files
+        root = ElementTree.fromstring(loaded(request.body))
         for element in root.iter():
             element.tag = element.tag.rpartition("}")[2]  # moto looks for names without a space
         refused = []
@@ -38,5 +39,5 @@ class Deleter:
             return Response(200, {"Content-Type": "application/xml"}, xml.encode())
         request.body = ElementTree.tostring(root)
         reply = call_moto(request)
-        reply.body = bytes(reply.body).replace(b"</DeleteResult>", f"{errors}</DeleteResult>".encode())  # type: ignore[arg-type]
+        reply.body = loaded(reply.body).replace(b"</DeleteResult>", f"{errors}</DeleteResult>".encode())
         return reply

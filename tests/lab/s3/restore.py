@@ -9,6 +9,7 @@ from functools import lru_cache
 from xml.etree import ElementTree
 
 from lab.s3 import glacier
+from lab.s3.bodies import loaded
 from lab.s3.clock import CLOCK
 from lab.s3.faults import Faults
 from lab.s3.message import Request, Response, S3Error, slow_down
@@ -51,7 +52,7 @@ class Restorer:
 
     def __call__(self, request: Request) -> Response:
         """Parse, check the rate, ask the rules."""
-        tier, days = parse(bytes(request.body))  # type: ignore[arg-type]  # only object bodies are files
+        tier, days = parse(loaded(request.body))
         key = object_named(request.bucket, request.key, request.params.get("versionId"))
         with self._lock:
             self.limit.check()

@@ -18,7 +18,7 @@ from moto.s3.utils import _VersionedKeyStore, compute_checksum
 from moto.utilities.utils import LowercaseDict
 
 from lab.s3 import glacier
-from lab.s3.bodies import Body, ConcatBody, FileBody
+from lab.s3.bodies import Body, ConcatBody, FileBody, loaded
 from lab.s3.clock import CLOCK
 from lab.s3.message import S3Error
 
@@ -193,11 +193,7 @@ def _composite(multipart: Any, parts: list[LabKey]) -> tuple[str, str, int] | No
 def _digest(body: bytes | Body, algorithm: str) -> bytes:
     if isinstance(body, FileBody) and body.checksum and body.checksum[0] == algorithm:
         return body.checksum[1]
-    return bytes(compute_checksum(_loaded(body), algorithm, encode_base64=False))
-
-
-def _loaded(body: bytes | Body) -> bytes:
-    return body.load() if isinstance(body, Body) else body
+    return bytes(compute_checksum(loaded(body), algorithm, encode_base64=False))
 
 
 def _md5(body: bytes | Body) -> str:
@@ -209,7 +205,7 @@ def _md5(body: bytes | Body) -> str:
 
 def _checksum_of_copy(body: bytes | Body, algorithm: str, encode_base64: bool = True) -> bytes:
     """moto computes a checksum over a copy's bytes; the lab's copy may be a `Body`."""
-    return bytes(compute_checksum(_loaded(body), algorithm, encode_base64))
+    return bytes(compute_checksum(loaded(body), algorithm, encode_base64))
 
 
 def _no_such_upload(_self: Any, upload_id: str) -> None:
