@@ -245,21 +245,27 @@ class Engine:
 
     def _collect(self, spec: ContainerSpec, current: _Current) -> Finished:
         """What became of the run, from its container or from the task that was here before. Call under the lock."""
-        result: dict[str, Any] | None
-        try:
-            found = self._api.inspect_container(current.container)
-            output = self._api.logs(current.container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
-            result = {**engine_states.ended(found), "output": output}
-            kept = self._job.keep_logs if spec.verb in LASTING else None
-            secret_files.remove(self._job, spec.verb)  # first: what follows may fail for lack of room
-            host.keep_result(self._job, spec.verb, current.container, result, kept)
-            self._containers.remove(current.container)
-        except self._not_found:
-            result = host.kept_result(self._job, spec.verb, current.container)
+        # First what is kept: a killed task may have asked the engine to remove the container, which then is half gone.
+        result = host.kept_result(self._job, spec.verb, current.container)
+        if result is None:
+            result = self._keep(spec, current.container)
         if result is None:
             raise RunVanished(f"The container {spec.name} was removed while the task waited for it.")
+        self._containers.remove(current.container)
         log_file = host.kept_log(self._job, spec.verb, current.container)
         return engine_states.finished(result, log_file, attached=current.attached, previous=current.previous)
+
+    def _keep(self, spec: ContainerSpec, container: str) -> dict[str, Any] | None:
+        """Put away what the engine knows of a run that ended, before its container goes; None without the container."""
+        try:
+            found = self._api.inspect_container(container)
+            output = self._api.logs(container, tail=_OUTPUT_LINES).decode("utf-8", "replace")
+        except self._not_found:
+            return None
+        result = {**engine_states.ended(found), "output": output}
+        secret_files.remove(self._job, spec.verb)  # first: what follows may fail for lack of room
+        host.keep_result(self._job, spec.verb, container, result, self._job.keep_logs if spec.verb in LASTING else None)
+        return result
 
     def _stop(self, spec: ContainerSpec, current: _Current) -> None:
         """End the run. One that had ended well by then is left for the next task to collect."""

@@ -61,22 +61,21 @@ def keep_result(job: Job, verb: str, container: str, result: dict[str, Any], log
         (current / _RESULT).write_text(json.dumps(result), encoding="utf-8")
         if logs is not None:
             records.remember(job, verb, result, current / log.FILE_NAME)
-        current.rename(kept)
+            _name_log(job, verb, current, result["StartedAt"], logs)
+        current.rename(kept)  # last, for it says that the rest is done
     by_age = sorted(kept.parent.glob(f"{verb}.*"), key=lambda one: one.stat().st_mtime)
     for old in by_age[: -(logs or 1)]:
         shutil.rmtree(old, ignore_errors=True)
-    if logs is not None:
-        _name_log(job, verb, kept, result["StartedAt"], logs)
 
 
-def _name_log(job: Job, verb: str, kept: Path, started: str, logs: int) -> None:
+def _name_log(job: Job, verb: str, current: Path, started: str, logs: int) -> None:
     """Give a run's log a second name that people find: the verb and the UTC time of its start."""
     place = Path(job.state_dir, "logs")
     disk.make_private(str(place))
     stamp = re.sub(r"[-:]", "", started[:19]) + "Z"
     # duplicity may not have come so far
     with disk.writing(place), suppress(FileNotFoundError, FileExistsError):
-        os.link(kept / log.FILE_NAME, place / f"{verb}-{stamp}.log")
+        os.link(current / log.FILE_NAME, place / f"{verb}-{stamp}.log")
     for old in sorted(place.glob(f"{verb}-*.log"))[:-logs]:
         old.unlink(missing_ok=True)
 

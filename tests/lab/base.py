@@ -105,8 +105,8 @@ def _slim(root: Path) -> None:
     (root / "etc/dpkg/dpkg.cfg.d/docker").write_text(DPKG_EXCLUDES)
     (root / "etc/apt/apt.conf.d/docker-slim").write_text(APT_SETTINGS)
     # Names of the machine that ran debootstrap have no place in an image.
-    for path in ("etc/hostname", "etc/resolv.conf"):
-        (root / path).write_text("")
+    for name in ("etc/hostname", "etc/resolv.conf"):
+        (root / name).write_text("")
 
 
 def _files(top: Path) -> Iterator[Path]:

@@ -57,7 +57,8 @@ class _Indented(yaml.SafeDumper):
 
 def text() -> str:
     """The file."""
-    return HEAD + yaml.dump(spec(), Dumper=_Indented, sort_keys=False, width=90, allow_unicode=True)
+    shown: str = yaml.dump(spec(), Dumper=_Indented, sort_keys=False, width=90, allow_unicode=True)
+    return HEAD + shown
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m lab.typing_check: strict mypy over the pure layer, by the name that the collection imports."""
+"""python -m lab.typing_check: strict mypy over the pure layer, by the name that the collection imports, and the lab."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ PROGRAM_DIR = CHECKOUT / "roles" / "duplicity_image" / "files" / "program"
 
 
 def main() -> int:
-    """Check each pure module that there is, and the lab itself."""
+    """Check each pure module that there is, the image's program, and the lab itself."""
     prefix = "ansible_collections.permafrost.backup.plugins.module_utils"
     there = [name for name in PURE if (LINK / f"plugins/module_utils/{name}.py").exists()]
     argv = [sys.executable, "-m", "mypy", "--config-file", str(CHECKOUT / "pyproject.toml")]
     argv += ["--cache-dir", str(LAB / "cache" / "mypy")]  # the setting would be relative to the folder below
     argv += [word for name in there for word in ("-m", f"{prefix}.{name}")]
     argv += [word for name in PROGRAM for word in ("-m", f"permafrost.{name}")]
-    environment = {**os.environ, "MYPYPATH": str(PROGRAM_DIR)}
+    argv += ["-p", "lab"]
+    environment = {**os.environ, "MYPYPATH": os.pathsep.join([str(PROGRAM_DIR), str(CHECKOUT / "tests")])}
     return subprocess.run(argv, cwd=COLLECTIONS, env=environment, check=False).returncode if there else 0
 
 

@@ -14,7 +14,7 @@ def refused(call: Callable[..., Any], **arguments: Any) -> tuple[int, str, dict[
     """Status, code and the whole error of a call that must fail."""
     with pytest.raises(ClientError) as caught:
         call(**arguments)
-    response: dict[str, Any] = caught.value.response  # type: ignore[assignment]
+    response: dict[str, Any] = dict(caught.value.response)
     return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"], response["Error"]
 
 

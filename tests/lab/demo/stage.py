@@ -95,28 +95,30 @@ class Stage:
 
     def play(self, name: str, **variables: str) -> Run:
         """Run a playbook of the collection; it must end well."""
-        run = play.run(*self._command(name, variables), inventory=self._inventory)
+        playbook, work, options = self._command(name, variables)
+        run = play.run(playbook, work, *options, inventory=self._inventory)
         require_success(run, name)
         return run
 
     @contextmanager
     def playing(self, name: str, **variables: str) -> Iterator[Run]:
         """Run a playbook in the background."""
-        with play.running(*self._command(name, variables), inventory=self._inventory) as run:
+        playbook, work, options = self._command(name, variables)
+        with play.running(playbook, work, *options, inventory=self._inventory) as run:
             yield run
 
     def lose_host(self) -> None:
         """What the host knows of its backups is gone; source, bucket and secrets are not."""
         _remove(HOME / "state")
 
-    def _command(self, name: str, variables: dict[str, str]) -> tuple[str, ...]:
+    def _command(self, name: str, variables: dict[str, str]) -> tuple[str, Path, list[str]]:
         self._plays += 1
         work = HOME / "log" / f"{self._plays:02}-{name}"
         work.mkdir(parents=True)
         options = [word for key, value in variables.items() for word in ("-e", f"{key}={value}")]
         playbook = play.COLLECTION + name
         print(f"    $ {shlex.join(['ansible-playbook', playbook, *options])}", flush=True)
-        return (playbook, work, *options)
+        return playbook, work, options
 
 
 def require_success(run: Run, name: str) -> None:

@@ -29,7 +29,7 @@ PRIVATE = models.get_canned_acl("private")
 CONTENT_TYPE = "binary/octet-stream"
 
 
-class LabKey(models.FakeKey):  # type: ignore[misc]
+class LabKey(models.FakeKey):
     """An object version.
 
     Differs from moto's: the body is bytes or a `Body` (moto copies it into a spooled file and out again at each
@@ -145,8 +145,8 @@ class LabKeyStore(_VersionedKeyStore):
                 bisect.insort(self.index, key)
             super().setlist(key, list_)
 
-    def pop(self, key: str) -> None:  # type: ignore[override]  # moto narrowed it
-        """Forget a key."""
+    def pop(self, key: str, *_default: Any) -> Any:
+        """Forget a key; moto never gives a default, as dict would take it."""
         with self.lock:
             super().pop(key)
             del self.index[bisect.bisect_left(self.index, key)]
