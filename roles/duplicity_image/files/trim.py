@@ -6,12 +6,9 @@ Of Apprise go pictures, translations, its command line, and the one service that
 
 from __future__ import annotations
 
-import gzip
-import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 # Roles may be assumed (sts), also from a login (sso); files without a service's name are needed by all.
 BOTOCORE_SERVICES = {"s3", "sts", "sso", "sso-oidc"}
@@ -36,34 +33,10 @@ def keep_folders(folder: Path, names: set[str]) -> None:
             remove(path)
 
 
-def slim(data: Path) -> None:
-    """Leave of the SDK's data what a run reads: no documentation, no endpoints of other services, nothing compressed.
-
-    Each container reads them anew when it starts.
-    """
-    for packed in data.glob("*/*/service-2.json.gz"):
-        model = json.loads(gzip.decompress(packed.read_bytes()))
-        packed.with_suffix("").write_text(json.dumps(_undocumented(model)), encoding="utf-8")
-        packed.unlink()
-    endpoints = data / "endpoints.json"
-    known = json.loads(endpoints.read_text(encoding="utf-8"))
-    for partition in known["partitions"]:
-        partition["services"] = {name: partition["services"].get(name, {}) for name in sorted(BOTOCORE_SERVICES)}
-    endpoints.write_text(json.dumps(known), encoding="utf-8")
-
-
-def _undocumented(model: Any) -> Any:
-    if isinstance(model, dict):
-        texts = {name for name, value in model.items() if name == "documentation" and isinstance(value, str)}
-        return {name: _undocumented(value) for name, value in model.items() if name not in texts}
-    return [_undocumented(one) for one in model] if isinstance(model, list) else model
-
-
 def main(environment: Path) -> None:
     """Trim the environment in place."""
     packages = next(environment.glob("lib/python3.*/site-packages"))
     keep_folders(packages / "botocore/data", BOTOCORE_SERVICES)
-    slim(packages / "botocore/data")
     keep_folders(packages / "boto3/data", BOTO3_SERVICES)
     keep_folders(packages / "apscheduler", {"triggers"})
     for path in (packages / "duplicity/backends").iterdir():
