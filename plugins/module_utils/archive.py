@@ -350,14 +350,8 @@ class Archive:
         return {stem: volumes or [] for stem, volumes in read.items()}
 
     def _head(self, one: manifest.BackupSet) -> bytes:
-        """A manifest of the bucket up to its list of files, which may be a million names."""
-        head = b""
-        for piece in self.pieces(str(one.manifest)):
-            head += piece
-            at = head.find(b"\nFilelist ")
-            if at >= 0:
-                return head[: at + 1]
-        return head
+        """A manifest of the bucket without its lists of files."""
+        return b"".join(manifest.without_files(_lines(self.pieces(str(one.manifest)))))
 
     def require_path(self, path: str, time: datetime) -> None:
         """Raise PathNotInBackup: a thaw for a path that is not there would be paid in vain."""
@@ -378,6 +372,16 @@ class Archive:
             found = log.listed_file(event)
             if found:
                 yield found
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of what comes in pieces."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
 
 
 def _killed(finished: Finished) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, LockHeld
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
+from ansible_collections.permafrost.backup.plugins.module_utils.manifest import without_files
 
 
 def exists(job: Job) -> bool:
@@ -92,18 +93,12 @@ def _found(job: Job, ending: str) -> Iterator[tuple[str, Path]]:
 
 
 def _volumes_part(path: Path) -> bytes:
-    """A manifest without the list of changed files, which may have millions of lines.
+    """A manifest without its lists of changed files.
 
-    Volumes may stand behind it: a run that was killed at its very end had written it, and its resumption goes on.
     Of one that was cut off anywhere the last line break is missing, so that it is known for what it is.
     """
-    head, files = bytearray(), False
     with path.open("rb") as handle:
-        for line in handle:
-            if line.startswith((b"Filelist ", b"Volume ")):
-                files = line.startswith(b"Filelist ")
-            if not files:
-                head += line
+        head = b"".join(without_files(handle))
         handle.seek(max(0, path.stat().st_size - 1))
         whole = handle.read() == b"\n"
-    return bytes(head) if whole else bytes(head).rstrip(b"\n")
+    return head if whole else head.rstrip(b"\n")

@@ -142,6 +142,20 @@ def _without_files(content: bytes) -> bytes:
     return content if at < 0 or content.find(b"\nVolume ", at) >= 0 else content[: at + 1]
 
 
+def without_files(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a manifest without its lists of changed files, which may be a million names each.
+
+    Volumes may stand behind such a list: a run that was killed at its very end had written it, and its resumption goes
+    on from there.
+    """
+    files = False
+    for line in lines:
+        if line.startswith((b"Filelist ", b"Volume ")):
+            files = line.startswith(b"Filelist ")
+        if not files:
+            yield line
+
+
 def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume] | None:
     """The volumes of a set's manifest, or None when the manifest is absent or was cut off.
 

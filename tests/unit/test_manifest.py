@@ -351,3 +351,9 @@ def test_a_list_of_files_before_the_volumes() -> None:
     assert [volume.number for volume in manifest.parse_manifest(content)] == [1]
     assert manifest.listed_files(content[: content.index(b"    changed")]) == (2, 1)
     assert manifest.listed_files(b"Hostname a\n") == (None, 0)
+
+
+def test_volumes_behind_a_list_of_files_stay() -> None:
+    once, again = b"Volume 1:\n    Hash SHA1 1\n", b"Volume 1:\n    Hash SHA1 2\n"
+    text = once + b"Filelist 1\n    new      a\n" + again + b"Filelist 0\n"
+    assert b"".join(manifest.without_files(text.splitlines(keepends=True))) == once + again
