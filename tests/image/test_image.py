@@ -66,11 +66,15 @@ def test_s3_back_end_is_whole_after_trimming(ours: str, run) -> None:
         "session.client('s3').get_waiter('object_exists')\n"
         "print(session.client('s3').generate_presigned_url('get_object', Params={'Bucket': 'bucket', 'Key': 'k'}))\n"
         "print(session.client('sts').meta.endpoint_url)\n"
+        "print(session.get_available_regions('s3')[:1], session.client('sso', 'us-gov-west-1').meta.endpoint_url)\n"
+        "print(session.client('sso-oidc', 'cn-north-1').meta.endpoint_url)\n"
     )
     output = run(ours, ["python3", "-c", script])
     assert "'boto3+s3', 'file', 's3'" in output
     assert "https://bucket.s3." in output
     assert "https://sts.eu-central-1." in output
+    assert "['af-south-1'] https://portal.sso.us-gov-west-1.amazonaws.com" in output
+    assert "https://oidc.cn-north-1.amazonaws.com.cn" in output
 
 
 @pytest.mark.parametrize("tool", ["pip", "pip3", "gcc", "cc", "curl", "wget"])

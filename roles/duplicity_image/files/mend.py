@@ -214,6 +214,115 @@ MENDS = (
 """,
     ),
     Mend(
+        "diffdir.py",
+        "A file's two headers, in its volume and before its signature, differ by name and size; two were made.",
+        """\
+        index = new_path.index
+    delta_path""",
+        """\
+        index = new_path.index
+        name = ti.name if index else ""
+    delta_path""",
+    ),
+    Mend(
+        "diffdir.py",
+        "The same: the signature's name is the header's while that is written. A large file is in between two of its parts.",
+        """\
+        ti.size = len(sig_string)
+        ti.name = f"signature/{os.fsdecode(b'/'.join(index))}"
+        sigTarFile.addfile(ti, io.BytesIO(sig_string))
+""",
+        """\
+        ti.size, of_volume = len(sig_string), ti.name
+        ti.name = f"signature/{name}"
+        sigTarFile.addfile(ti, io.BytesIO(sig_string))
+        ti.name = of_volume
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "The same: a regular file's header has no such name.",
+        """\
+        if sigTarFile:
+            ti.name = f"snapshot/{os.fsdecode(b'/'.join(index))}"
+        if not new_path.isreg():
+            if sigTarFile:
+                sigTarFile.addfile(ti)
+""",
+        """\
+        if not new_path.isreg():
+            if sigTarFile:
+                ti.name = f"snapshot/{os.fsdecode(b'/'.join(index))}"
+                sigTarFile.addfile(ti)
+""",
+    ),
+    Mend(
+        "diffdir.py",
+        "The same: what is asked for the second header gets the first. Each part of a large file sets its own name.",
+        """\
+    new_path.copy_attribs(delta_path)
+    delta_path.stat.st_size""",
+        """\
+    if sigTarFile and new_path.isreg():
+        delta_path.get_tarinfo = lambda: ti
+    new_path.copy_attribs(delta_path)
+    delta_path.stat.st_size""",
+    ),
+    Mend(
+        "path.py",
+        "Ten questions what a file is took as long as the header of a plain one.",
+        """\
+        ti.size = 0
+        if self.type:
+""",
+        """\
+        if self.type == "reg" and self.stat.st_mtime >= 0:
+            seen = self.stat
+            ti.mode, ti.uid, ti.gid = self.mode, seen.st_uid, seen.st_gid
+            ti.size, ti.mtime = seen.st_size, int(seen.st_mtime)
+            ti.uname, ti.gname = cached_ops.getpwuid(ti.uid)[0], cached_ops.getgrgid(ti.gid)[0]
+            return ti
+
+        ti.size = 0
+        if self.type:
+""",
+    ),
+    Mend(
+        "path.py",
+        "A file's name never begins with a slash, so that there is nothing to look for when it is joined to its base.",
+        """\
+        self.name = os.path.join(base, *self.index)
+""",
+        """\
+        if self.index and base and not base.endswith(b"/"):
+            self.name = b"/".join((base, *self.index))
+        else:
+            self.name = os.path.join(base, *self.index)
+""",
+    ),
+    Mend(
+        "selection.py",
+        "Two messages a file took a twentieth of the time of small files, only to be dropped.",
+        """\
+        log.Debug(f"Selection: examining path {path.uc_name}")
+""",
+        """\
+        if not self.selection_functions and not log.enabled(log.DEBUG):
+            return 1
+        log.Debug(f"Selection: examining path {path.uc_name}")
+""",
+    ),
+    Mend(
+        "selection.py",
+        "The same.",
+        """\
+                log.Debug(_("Selecting %s") % subpath.uc_name)
+""",
+        """\
+                log.enabled(log.DEBUG) and log.Debug(_("Selecting %s") % subpath.uc_name)
+""",
+    ),
+    Mend(
         "robust.py",
         "Two imports a file.",
         "    from duplicity import path  # TODO: avoid circ. dep. issue\n",
