@@ -93,16 +93,25 @@ def writes(s3: S3Lab, mark: int) -> int:
 
 
 def container_pids(client: Any, label: str) -> Callable[[], list[int]]:
-    """The first process of each running container with this label."""
+    """The first process of each running container with this label.
+
+    The engine is asked until it knows one, and again when that has ended: to ask it all the time would slow the run.
+    """
+    known: list[int] = []
 
     def pids() -> list[int]:
-        found = []
-        for summary in client.containers(filters={"label": label}):
-            with contextlib.suppress(Exception):  # gone between two calls
-                found.append(client.inspect_container(summary["Id"])["State"]["Pid"])
-        return [pid for pid in found if pid]
+        known[:] = filter(_runs, known)
+        if not known:
+            for summary in client.containers(filters={"label": label}):
+                with contextlib.suppress(Exception):  # gone between two calls
+                    known.append(client.inspect_container(summary["Id"])["State"]["Pid"])
+        return known
 
     return pids
+
+
+def _runs(pid: int) -> bool:
+    return bool(pid) and psutil.pid_exists(pid)
 
 
 def tree_bytes(directory: Path) -> int:

@@ -226,7 +226,7 @@ MENDS = (
     ),
     Mend(
         "diffdir.py",
-        "The same: the signature's name is the header's while that is written. A large file is in between two of its parts.",
+        "The same: it has the signature's name while that is written, for a large file between two of its parts.",
         """\
         ti.size = len(sig_string)
         ti.name = f"signature/{os.fsdecode(b'/'.join(index))}"
@@ -323,6 +323,26 @@ MENDS = (
 """,
     ),
     Mend(
+        "manifest.py",
+        "The list of files was written line by line.",
+        """\
+            for fileinfo in self.files_changed:
+                self.fh.write(b"    %-7s  %s\\n" % (fileinfo[1], Quote(fileinfo[0])))
+
+    def add_volume_info""",
+        """\
+            for some in batched(self.files_changed, 1000):
+                self.fh.write(b"".join(b"    %-7s  %s\\n" % (kind, Quote(name)) for name, kind in some))
+
+    def add_volume_info""",
+    ),
+    Mend(
+        "manifest.py",
+        "What the place above needs.",
+        "import re\n",
+        "import re\nfrom itertools import batched\n",
+    ),
+    Mend(
         "robust.py",
         "Two imports a file.",
         "    from duplicity import path  # TODO: avoid circ. dep. issue\n",
@@ -344,7 +364,7 @@ def Debug(s):
 """,
         """\
 def enabled(verb_level):
-    return _logger.isEnabledFor(DupToLoggerLevel(verb_level))
+    return _logger.isEnabledFor(MAX - verb_level + 1)  # as DupToLoggerLevel, which would be called five times a file
 
 
 def Debug(s):
