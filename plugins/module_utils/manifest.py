@@ -129,17 +129,16 @@ def parse_manifest(content: bytes) -> list[Volume]:
     """
     volumes: dict[int, Volume] = {}
     latest = 0
-    for block in re.split(rb"(?m)^(?=Volume \d+:)", _without_files(content))[1:]:
+    for block in re.split(rb"(?m)^(?=Volume \d+:)", b"".join(without_files(_lines(content))))[1:]:
         volume = _parse_volume(block)
         volumes[volume.number] = volume
         latest = volume.number
     return [volumes[number] for number in sorted(volumes) if number <= latest]
 
 
-def _without_files(content: bytes) -> bytes:
-    """A manifest without the list of files behind its volumes, which may be a million names."""
-    at = content.find(b"\nFilelist ")
-    return content if at < 0 or content.find(b"\nVolume ", at) >= 0 else content[: at + 1]
+def _lines(content: bytes) -> Iterator[bytes]:
+    """One at a time; only \\n ends one."""
+    return (match[0] for match in re.finditer(rb"[^\n]*\n|[^\n]+", content))
 
 
 def without_files(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -373,7 +372,7 @@ def changes(lines: Iterable[bytes]) -> Iterator[Change | int]:
 def listed_files(content: bytes) -> tuple[int | None, int]:
     """How many files a manifest says that it lists (None without a list), and how many there are."""
     announced, found = None, 0
-    for one in changes(match[0] for match in re.finditer(rb"[^\n]*\n?", content)):
+    for one in changes(_lines(content)):
         if isinstance(one, Change):
             found += 1
         else:
