@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
+    billed,
     command,
-    costs,
     host,
     log,
     records,
@@ -37,7 +37,6 @@ from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S
 from ansible_collections.permafrost.backup.plugins.module_utils.inspecting import set_facts
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
-from ansible_collections.permafrost.backup.plugins.module_utils.prices import checked_prices
 from ansible_collections.permafrost.backup.plugins.module_utils.surroundings import ContainerSpec
 from ansible_collections.permafrost.backup.plugins.module_utils.survey import Survey
 from ansible_collections.permafrost.backup.plugins.module_utils.times import to_w3
@@ -46,12 +45,21 @@ from ansible_collections.permafrost.backup.plugins.module_utils.times import to_
 def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Back up, or in check mode let duplicity say what it would do."""
     archive = Archive(Job.from_params(params["job"]))
-    table = checked_prices(params["prices"]) if params["prices"] else None
+    by_prices = _by_prices(archive.job, params["prices"]) if params["prices"] else None
     result = _check(archive, params["full"]) if check_mode else back_up(archive, params["full"])
     # For people at a task: a timer's run would say the same every night.
-    result["economy"] = advice(archive.job, result["statistics"], table)
+    told = advice(archive.job, result["statistics"])
+    result["economy"] = told + (by_prices(result["statistics"]) if by_prices else [])
     result["warnings"] += [f"Job {archive.job.name}: {text}" for text in result["economy"]]
     return result
+
+
+def _by_prices(job: Job, given: dict[str, Any]) -> Callable[[dict[str, int]], list[str]]:
+    """What judges a run's statistics by prices. Few tasks give any, and the others need not load all about costs."""
+    from ansible_collections.permafrost.backup.plugins.module_utils import economy_by_prices, prices
+
+    table = prices.checked_prices(given)
+    return lambda statistics: economy_by_prices.advice(job, statistics, table)
 
 
 def _check(archive: Archive, full: bool) -> dict[str, Any]:
@@ -212,7 +220,7 @@ def _rewrites(archive: Archive) -> dict[str, Any] | None:
     one = archive.rewrites
     if one is None:
         return None
-    days = costs.days_left(one, datetime.now(timezone.utc))
+    days = billed.days_left(one, datetime.now(timezone.utc))
     return {"key": one.key, "size_bytes": one.size_bytes, "storage_class": one.storage_class, "early_days": days}
 
 

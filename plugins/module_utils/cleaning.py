@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
     archive_dir,
+    billed,
     command,
     costs,
     glacier,
@@ -185,7 +186,7 @@ def _early_facts(plan: retention.Plan, now: datetime, table: Prices | None) -> d
 
 
 def _going_facts(one: retention.Going, now: datetime, table: Prices | None) -> dict[str, Any]:
-    days = max((costs.days_left(found, now) for found in one.contents.objects), default=0)
+    days = max((billed.days_left(found, now) for found in one.contents.objects), default=0)
     facts = {
         **retention.set_facts(one.backup_set, one.contents),
         "reasons": list(one.reasons),

@@ -10,7 +10,14 @@ from datetime import datetime, timezone
 from fractions import Fraction
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import costs, counting, estimate, forecast, prices
+from ansible_collections.permafrost.backup.plugins.module_utils import (
+    billed,
+    costs,
+    counting,
+    estimate,
+    forecast,
+    prices,
+)
 from ansible_collections.permafrost.backup.plugins.module_utils.archive import Archive
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, NoBackup
 from ansible_collections.permafrost.backup.plugins.module_utils.forecast import Cost, Layout, Rhythm, Source, Stored
@@ -134,7 +141,7 @@ def _raw(source: Source, wish: Wish) -> list[Cost]:
 def _there(objects: Iterable[S3Object], table: Prices) -> dict[str, Any]:
     """What lies there now: its cost a month, and that of its deletion today."""
     found, now = list(objects), datetime.now(timezone.utc)
-    by_class = costs.summed(found)
+    by_class = billed.summed(found)
     month = [line for one in by_class for line in costs.stored(one, table, prices.MONTH_DAYS)]
     early = list(costs.early(found, table, now))
     return {

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import costs, offers, prices
+from ansible_collections.permafrost.backup.plugins.module_utils.billed import Objects
 from ansible_collections.permafrost.backup.plugins.module_utils.calendars import longest_gap, span
-from ansible_collections.permafrost.backup.plugins.module_utils.costs import Objects
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES
 from ansible_collections.permafrost.backup.plugins.module_utils.offers import Terms
 from ansible_collections.permafrost.backup.plugins.module_utils.prices import Prices, plain

@@ -15,8 +15,8 @@ from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from typing import Any
 
-from ansible_collections.permafrost.backup.plugins.module_utils import costs, glacier, offers, prices
-from ansible_collections.permafrost.backup.plugins.module_utils.costs import Objects
+from ansible_collections.permafrost.backup.plugins.module_utils import billed, costs, glacier, offers, prices
+from ansible_collections.permafrost.backup.plugins.module_utils.billed import Objects
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import BackupSet
 from ansible_collections.permafrost.backup.plugins.module_utils.offers import Terms
@@ -76,7 +76,7 @@ class Source:
         self.signature_bytes += signature
         self.signature_padding_bytes += _whole(signature) - signature
         self.raw_parts += _raw_parts(size)
-        self.raw_padding_bytes += costs.padding(size)
+        self.raw_padding_bytes += billed.padding(size)
 
     def other(self, name_bytes: int) -> None:
         """A directory or a link, of which a raw copy takes nothing."""
@@ -134,7 +134,7 @@ def _raw_parts(size: int) -> int:
     chunk = _RAW_CHUNK
     while size > chunk * _MOST_PARTS:
         chunk *= 2
-    return costs.parts(size, chunk) if size >= _RAW_CHUNK else 0
+    return billed.parts(size, chunk) if size >= _RAW_CHUNK else 0
 
 
 # --- a job's sets ---------------------------------------------------------------------------------------------------
@@ -175,11 +175,11 @@ def set_of(source: Source, layout: Layout) -> Stored:
         "",
         count=whole + 1,
         size_bytes=whole * volume + last,
-        parts=whole * costs.parts(volume + _VOLUME_MARGIN, chunk) + costs.parts(last, chunk),
-        padding_bytes=costs.padding(last),
+        parts=whole * billed.parts(volume + _VOLUME_MARGIN, chunk) + billed.parts(last, chunk),
+        padding_bytes=billed.padding(last),
     )
     manifest = source.name_bytes + source.entries * _MANIFEST_LINE + volumes.count * _MANIFEST_VOLUME
-    parts = costs.parts(signatures, chunk) + costs.parts(manifest, chunk)
+    parts = billed.parts(signatures, chunk) + billed.parts(manifest, chunk)
     return Stored(volumes, Objects("STANDARD", 2, signatures + manifest, parts))
 
 
@@ -192,8 +192,8 @@ def set_found(one: BackupSet, listing: Mapping[str, S3Object], layout: Layout) -
 
 
 def _uploaded(name: str, sizes: Sequence[int], chunk: int) -> Objects:
-    parts = sum(costs.parts(size, chunk) for size in sizes)
-    return Objects(name, len(sizes), sum(sizes), parts, sum(costs.padding(size) for size in sizes))
+    parts = sum(billed.parts(size, chunk) for size in sizes)
+    return Objects(name, len(sizes), sum(sizes), parts, sum(billed.padding(size) for size in sizes))
 
 
 def mean(sets: Sequence[Stored]) -> Stored:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import (
     archive_dir,
+    billed,
     command,
-    costs,
     host,
     log,
     manifest,
@@ -47,7 +47,7 @@ def work(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "unknown": found.unknown,
         "size_bytes": _by_class(list(listing), listing),
         "object_count": len(listing),
-        "stored": [one.to_result() for one in costs.summed(listing.values())],
+        "stored": [one.to_result() for one in billed.summed(listing.values())],
         "newest_volumes": _newest_volumes(found, listing),
         "last_run": records.read(job, "last_run"),
         "last_success": records.read(job, "last_success"),
@@ -94,7 +94,7 @@ def _manifests(
 def _newest_volumes(found: manifest.Collection, listing: dict[str, S3Object]) -> list[dict[str, Any]]:
     """What a restore of the newest set reads, by class."""
     names = [name for one in (found.chains[-1].sets if found.chains else []) for name in one.volumes.values()]
-    return [one.to_result() for one in costs.summed(listing[name] for name in names)]
+    return [one.to_result() for one in billed.summed(listing[name] for name in names)]
 
 
 def _ages(found: manifest.Collection, success: dict[str, Any] | None, now: datetime) -> dict[str, int | None]:

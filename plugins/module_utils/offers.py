@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from ansible_collections.permafrost.backup.plugins.module_utils import estimate, glacier, prices, retrieval
+from ansible_collections.permafrost.backup.plugins.module_utils.billed import Amount
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import (
     BadInput,
     NoOfferFits,
@@ -53,16 +54,6 @@ class Terms:
     upgrade: bool = False
     extend: bool = False
     streamed: bool = False
-
-
-@dataclass(frozen=True)
-class Amount:
-    """Objects of one class that a restore reads; ``parts`` are the requests by which duplicity would stream them."""
-
-    storage_class: str
-    count: int
-    size_bytes: int
-    parts: int = 0
 
 
 @dataclass(frozen=True)

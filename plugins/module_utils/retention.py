@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
-from ansible_collections.permafrost.backup.plugins.module_utils import costs, manifest
+from ansible_collections.permafrost.backup.plugins.module_utils import billed, manifest
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import ForeignChains, LastChain
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object, Upload
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import (
@@ -86,7 +86,7 @@ class Contents:
     @property
     def free_from(self) -> datetime:
         """When all of it can go without being paid for any longer."""
-        return max((costs.free_from(one) for one in self.objects), default=_ALWAYS)
+        return max((billed.free_from(one) for one in self.objects), default=_ALWAYS)
 
     @property
     def touched(self) -> datetime:

@@ -10,12 +10,12 @@ from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
 PURE = (
-    "anomaly", "batch", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
-    "credentials", "diagnosis", "differences", "drill", "economy", "encryption", "engine_states", "errors", "estimate",
-    "extra_args", "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity", "job", "log",
-    "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report", "reporting",
-    "retention", "retrieval", "sampling", "schema", "selection", "signing", "spreading", "surroundings", "times",
-    "versions",
+    "anomaly", "batch", "billed", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
+    "credentials", "diagnosis", "differences", "drill", "economy", "economy_by_prices", "encryption", "engine_states",
+    "errors", "estimate", "extra_args", "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity",
+    "job", "log", "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report",
+    "reporting", "retention", "retrieval", "sampling", "schema", "selection", "signing", "spreading", "surroundings",
+    "times", "versions",
 )  # fmt: skip
 
 # Of the program in the image, all that was written for it alone.

@@ -1,4 +1,4 @@
-"""economy.py: what of a job makes no sense for its source."""
+"""economy.py and economy_by_prices.py: what of a job makes no sense for its source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.permafrost.backup.plugins.module_utils import economy
+from ansible_collections.permafrost.backup.plugins.module_utils import economy, economy_by_prices
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.prices import Prices
 from unit.priced import PRICES
@@ -19,7 +19,9 @@ LARGE = (10_000, 100 * GB)
 
 def advice(source: tuple[int, int], table: Prices | None = PRICES, **changes: Any) -> list[str]:
     job = Job.from_params(job_params(**changes))
-    return economy.advice(job, {"source_files": source[0], "source_bytes": source[1]}, table)
+    statistics = {"source_files": source[0], "source_bytes": source[1]}
+    told = economy.advice(job, statistics)
+    return [*told, *economy_by_prices.advice(job, statistics, table)] if table else told
 
 
 def test_a_job_as_it_is_by_default_makes_sense_for_what_is_worth_an_archive() -> None:

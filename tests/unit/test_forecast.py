@@ -1,4 +1,4 @@
-"""costs.py and forecast.py: the guide's sums, each figure recomputed here with an arithmetic of its own."""
+"""billed.py, costs.py and forecast.py: the guide's sums, each figure recomputed here with an arithmetic of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.permafrost.backup.plugins.module_utils import costs, forecast, policy, prices
-from ansible_collections.permafrost.backup.plugins.module_utils.costs import Objects
+from ansible_collections.permafrost.backup.plugins.module_utils import billed, costs, forecast, policy, prices
+from ansible_collections.permafrost.backup.plugins.module_utils.billed import Objects
 from ansible_collections.permafrost.backup.plugins.module_utils.forecast import Cost, Layout, Rhythm, Source
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import STORAGE_CLASSES, S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.offers import Terms
@@ -156,7 +156,7 @@ def test_at_the_break_even_a_class_costs_as_much_as_standard(name: str) -> None:
     found = forecast.break_even(name, RHYTHM, 1024, PRICES)
 
     def costs_of(size: int, storage_class: str) -> Fraction:
-        one = Objects(storage_class, 1, size, 0, costs.padding(size))
+        one = Objects(storage_class, 1, size, 0, billed.padding(size))
         lines = [*costs.written(one, PRICES), *costs.stored(one, PRICES, 8 * 28)]
         exact: Fraction = sum((Fraction(line.figure.usd) * amount(line) for line in lines), Fraction(0))
         return exact
@@ -182,7 +182,7 @@ def test_break_even_by_hand() -> None:
     assert 700 * MB < found.one_percent_bytes < 800 * MB
     # A PUT costs ten of STANDARD: one to begin, and nine parts.
     assert found.chunk_bytes == math.ceil(GB / 9)
-    assert costs.parts(GB, found.chunk_bytes) == 10
+    assert billed.parts(GB, found.chunk_bytes) == 10
 
 
 def test_a_class_that_never_pays() -> None:
@@ -261,7 +261,7 @@ def stored(storage_class: str, days: float, size: int = GB) -> S3Object:
     ],
 )  # fmt: skip
 def test_the_rest_of_the_minimum(storage_class: str, age: float, left: int) -> None:
-    assert costs.days_left(stored(storage_class, age), NOW) == left
+    assert billed.days_left(stored(storage_class, age), NOW) == left
 
 
 def test_early_deletion_by_hand() -> None:
