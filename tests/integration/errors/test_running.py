@@ -7,6 +7,7 @@ import fcntl
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,9 +40,27 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
 
 def fill(path: Path) -> None:
     """Write until the file system is full."""
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as filler:
+    with contextlib.suppress(OSError), path.open("ab", buffering=0) as filler:
         while True:
             filler.write(bytes(4096))
+
+
+@contextmanager
+def kept_full(path: Path) -> Iterator[None]:
+    """Take what becomes free meanwhile, too: where a volume has gone, the next one would have just enough room."""
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(0.005):
+            fill(path)
+
+    filler = threading.Thread(target=keep)
+    filler.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        filler.join()
 
 
 def locked(lock_file: Path) -> bool:
@@ -116,8 +135,8 @@ def test_a_temporary_directory_that_runs_full(stage: Stage) -> None:
         stage.s3.fault(operation="PutObject", key_contains="filling/", kind="latency", seconds=2)
         running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
         wait_for(lambda: list(disk.glob("permafrost-*/*/*")))
-        fill(disk / "filler")
-        refused(results(running)["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger")
+        with kept_full(disk / "filler"):
+            refused(results(running)["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger")
         came = stage.looks().items() - before.items()
         assert all(key.startswith("s3:filling/") and ".difftar" in key for key, _look in came), "volumes without a set"
         assert before.items() <= stage.looks().items(), "all else is as it was"
