@@ -100,18 +100,15 @@ def container_pids(client: Any, label: str) -> Callable[[], list[int]]:
     known: list[int] = []
 
     def pids() -> list[int]:
-        known[:] = filter(_runs, known)
+        known[:] = filter(psutil.pid_exists, known)
         if not known:
             for summary in client.containers(filters={"label": label}):
                 with contextlib.suppress(Exception):  # gone between two calls
-                    known.append(client.inspect_container(summary["Id"])["State"]["Pid"])
+                    pid = client.inspect_container(summary["Id"])["State"]["Pid"]
+                    known.extend([pid] if pid else [])
         return known
 
     return pids
-
-
-def _runs(pid: int) -> bool:
-    return bool(pid) and psutil.pid_exists(pid)
 
 
 def tree_bytes(directory: Path) -> int:

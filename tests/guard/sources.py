@@ -18,14 +18,6 @@ FRAGMENTS = CHECKOUT / "plugins" / "doc_fragments"
 PREFIX = "ansible_collections.permafrost.backup.plugins"
 # The constants of a module that are documentation.
 YAML = ("DOCUMENTATION", "EXAMPLES", "RETURN")
-PURE = (
-    "anomaly", "batch", "billed", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
-    "credentials", "diagnosis", "differences", "drill", "economy", "economy_by_prices", "encryption", "engine_states",
-    "errors", "estimate", "extra_args", "figures", "fleet", "fleet_page", "forecast", "glacier", "globs", "integrity",
-    "job", "log", "manifest", "offers", "openpgp", "pace", "policies", "policy", "prices", "printed", "proof", "report",
-    "reporting", "retention", "retrieval", "sampling", "schema", "selection", "signing", "spreading", "surroundings",
-    "times", "versions",
-)  # fmt: skip
 
 
 @cache

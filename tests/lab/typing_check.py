@@ -9,6 +9,7 @@ import sys
 from lab.galaxy import LINK
 from lab.places import CHECKOUT, COLLECTIONS, LAB
 
+# Also what the guards hold to it: pure code reaches nothing, and what calls itself pure stands here.
 PURE = (
     "anomaly", "batch", "billed", "bucket_settings", "calendars", "checks", "command", "comparison", "compose", "costs",
     "credentials", "diagnosis", "differences", "drill", "economy", "economy_by_prices", "encryption", "engine_states",
