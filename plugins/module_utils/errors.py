@@ -42,8 +42,12 @@ class PermafrostError(Exception):
         }
 
 
-class Interrupted(Exception):
-    """A signal asked this task to end; raised by the handlers of module.py."""
+class Interrupted(BaseException):
+    """A signal asked this task to end; raised by the handlers of module.py.
+
+    No Exception, like KeyboardInterrupt: libraries take every Exception amid a request for trouble of the network, and
+    botocore asks again.
+    """
 
 
 # --- the caller's input ---------------------------------------------------------------------------------------------

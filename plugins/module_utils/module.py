@@ -66,13 +66,22 @@ def _warn(module: AnsibleModule, result: dict[str, Any]) -> None:
 
 @contextmanager
 def _stopping_on_signals() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into Interrupted; more of them must not disturb the tidying up."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into Interrupted.
+
+    More of them must not disturb the tidying up, and none the telling of a result that stands.
+    """
 
     def interrupt(number: int, _frame: object) -> None:
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(name, signal.SIG_IGN)
+        _handle_signals(signal.SIG_IGN)
         raise Interrupted(signal.Signals(number).name)
 
+    _handle_signals(interrupt)
+    try:
+        yield
+    finally:
+        _handle_signals(signal.SIG_IGN)
+
+
+def _handle_signals(handler: Callable[[int, Any], None] | signal.Handlers) -> None:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, interrupt)
-    yield
+        signal.signal(name, handler)

@@ -102,8 +102,6 @@ class Reporter:
     def _warned(self, what: str) -> Iterator[None]:
         try:
             yield
-        except Interrupted:
-            raise
         except Exception as error:  # of libraries and servers, whatever it is
             self._warn(f"A report failed, {what}: {pings.reason(error)}.")
 
