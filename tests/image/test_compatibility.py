@@ -165,7 +165,8 @@ def _odd_tree(top: Path) -> None:
     make_tree(top)
     chance = random.Random(17)
     _write(top / "names" / ("long " * 30), b"a name beyond a plain header", chance)
-    _write(top / "one block", bytes(64 * 1024), chance)
+    for size in (511, 512, 513, 32 * 1024, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1):
+        _write(top / f"{size} bytes", chance.randbytes(size), chance)
     _write(top / "before 1970", b"a time that is not kept", chance)
     os.mkfifo(top / "names" / "fifo")
     _settle(top, MTIME)

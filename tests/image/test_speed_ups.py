@@ -80,6 +80,33 @@ print([cached_ops.getpwuid(987654)[0], cached_ops.getgrgid(987654)[0], cached_op
 """
 
 
+SMALL = """
+import io, os, tarfile
+import fast_files
+from duplicity import diffdir, path
+class Count:
+    SourceFileSize = RawDeltaSize = 0
+def written(name, after=lambda: None):
+    one, count, out = path.Path(b"/tmp", (name,)), Count(), io.BytesIO()
+    signatures = tarfile.TarFile("signatures", "w", out)
+    after()
+    data = fast_files.block(one, signatures, count)
+    return data and len(data), data and data[512:528], signatures.offset, len(out.getvalue()), count.SourceFileSize
+def append(text):
+    with open("/tmp/file", "a") as out:
+        out.write(text)
+append("at first")
+print(*written(b"file"))
+print(*written(b"file", lambda: append(", then more")))
+print(*written(b"file", lambda: append("x" * 65536)))
+print(*written(b"file", lambda: os.unlink("/tmp/file")))
+os.symlink("/proc/sys/kernel/ostype", "/tmp/link")
+print(*written(b"link"))
+one = path.Path(b"/proc", (b"sys", b"kernel", b"ostype"))
+print(one.getsize(), fast_files.block(one, tarfile.TarFile("signatures", "w", io.BytesIO()), Count())[512:518])
+"""
+
+
 @pytest.fixture(scope="module")
 def fast() -> Iterator[Any]:
     """fast_tar.py, as it patches tarfile; afterwards tarfile is itself again."""
@@ -150,6 +177,16 @@ def test_the_rate_of_uploads_can_be_limited(ours: str, run: Any) -> None:
     assert run(ours, ["python3", "-c", RATE]).split()[0] == "None"
     limited = run(ours, ["python3", "-c", RATE], environment={"PERMAFROST_UPLOAD_RATE": "1048576"})
     assert limited.split() == ["1048576", str(8 * 1024 * 1024)]
+
+
+def test_a_small_file_is_taken_as_it_is_found_and_what_is_none_is_left_to_duplicity(ours: str, run: Any) -> None:
+    """Whatever it was when it was listed. Nothing is written or counted for one that was left."""
+    assert run(ours, ["python3", "-c", SMALL]).splitlines() == [
+        "1024 b'at first\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00' 1024 1024 8",
+        "1024 b'at first, then m' 1024 1024 19",
+        *3 * ["None None 0 0 0"],
+        "0 b'Linux\\n'",
+    ]
 
 
 def test_a_file_ends_where_it_was_first_found_to_end_and_unknown_owners_are_looked_up_once(ours: str, run: Any) -> None:
