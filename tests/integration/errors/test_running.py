@@ -101,7 +101,8 @@ def foreign_duplicity(stage: Stage, archive: Path) -> Iterator[None]:
 
 
 def test_a_foreign_duplicity_in_the_archive_directory(stage: Stage) -> None:
-    job = stage.job("plain")
+    job = stage.job("before-the-lock")
+    assert succeeded(play({"full": Task(BACKUP, {"job": job})}, stage.root)["full"])["changed"]
     archive = Path(job["state_dir"], job["name"], "archive", job["name"])
     (stage.source / "new for the lock").write_text("something to back up")
     tasks = {
