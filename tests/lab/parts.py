@@ -1,4 +1,4 @@
-"""python -m lab.parts [PART…]: run the parts of the test run in order, say how long each took, fail if any failed."""
+"""python -m lab.parts [PART…]: run the parts of the test run, say how long each took, fail if any failed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lab.places import CHECKOUT
 
 PYTEST = ("python", "-m", "pytest", "--durations=15")
-# Files at once: each has a server of its own, and much of their time is waiting.
-AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Several files at once, in order: each has a server of its own, and much of their time is waiting.
+BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 
 # A new part is a new line; its commands run in the root of the checkout, and all of them run even if one fails.
 PARTS: dict[str, list[tuple[str, ...]]] = {
@@ -28,11 +30,13 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "unit": [(*PYTEST, "tests/unit"), (*PYTEST, "tests/controller")],
     "page": [(*PYTEST, "tests/page")],
     "lab": [(*PYTEST, "tests/lab_s3")],
-    "image": [(*PYTEST, "tests/image")],
-    "integration": [(*PYTEST, *AT_ONCE, "tests/integration")],
+    "image": [(*PYTEST, "-n", "2", *BY_FILE, "tests/image")],
+    "integration": [(*PYTEST, "-n", "3", *BY_FILE, "tests/integration")],
     "molecule": [("python", "-m", "lab.molecule")],
 }
-
+# What keeps one core busy at most: two of them run side by side, each is shown when it has ended. The others follow.
+SMALL = ("lint", "sanity", "guard", "unit", "page", "lab")
+SIDE_BY_SIDE = 2
 
 # How pytest and ansible-test begin the lines that say what failed, and why; how many of them the end of the output
 # repeats; and how many of the last lines it repeats of a command that has no such lines.
@@ -50,42 +54,65 @@ class Outcome:
     failures: tuple[str, ...]
 
 
-def told(argv: tuple[str, ...]) -> list[str] | None:
+def told(argv: tuple[str, ...], show: Callable[[str], None]) -> list[str] | None:
     """Run one command; what it said of its failures, or None if there were none.
 
-    Everything is passed on as it comes. The lines that tell are repeated at the very end: where only the end of a long
+    Every line is shown as it comes. The lines that tell are repeated at the very end: where only the end of a long
     output is kept, that is what is needed.
     """
-    print(f"+ {' '.join(argv)}", flush=True)
+    show(f"+ {' '.join(argv)}")
     telling: deque[str] = deque(maxlen=REPEATED)
     last: deque[str] = deque(maxlen=LAST)
     with subprocess.Popen(
         argv, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            show(line.rstrip("\n"))
             last.append(line.rstrip())
             if line.startswith(TELLING):
                 telling.append(line.rstrip())
     return [" ".join(argv), *(telling or last)] if process.returncode else None
 
 
-def run(name: str) -> Outcome:
+def show_now(line: str) -> None:
+    """Show a line as it comes."""
+    print(line, flush=True)
+
+
+def run(name: str, show: Callable[[str], None] = show_now) -> Outcome:
     """Run all commands of one part."""
     started = time.monotonic()
-    failures = [line for argv in PARTS[name] for line in told(argv) or ()]
+    failures = [line for argv in PARTS[name] for line in told(argv, show) or ()]
     outcome = Outcome(name, time.monotonic() - started, tuple(failures))
-    print(f"part {name}: {outcome.seconds:.1f} s", flush=True)
+    show(f"part {name}: {outcome.seconds:.1f} s")
     return outcome
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """The last thing that a reader sees."""
+def run_unseen(name: str) -> Outcome:
+    """Run one part beside another, and show all of it when it has ended."""
+    lines: list[str] = []
+    outcome = run(name, lines.append)
+    print("\n".join(lines), flush=True)
+    return outcome
+
+
+def run_all(names: list[str]) -> list[Outcome]:
+    """Run the parts, the small ones first."""
+    small = [name for name in names if name in SMALL]
+    if len(small) < SIDE_BY_SIDE:
+        return [run(name) for name in names]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        outcomes = list(pool.map(run_unseen, small))
+    return outcomes + [run(name) for name in names if name not in SMALL]
+
+
+def table(outcomes: list[Outcome], seconds: float) -> str:
+    """The last thing that a reader sees. ``seconds``: of all of them together."""
     rows = [f"{'part':<14}{'seconds':>8}  result"]
     for outcome in outcomes:
         rows.append(f"{outcome.name:<14}{outcome.seconds:>8.1f}  {'FAILED' if outcome.failures else 'ok'}")
         rows += [f"{'':<24}{failure}" for failure in outcome.failures]
-    return "\n".join([*rows, f"{'all':<14}{sum(outcome.seconds for outcome in outcomes):>8.1f}"])
+    return "\n".join([*rows, f"{'all':<14}{seconds:>8.1f}"])
 
 
 def main(names: list[str]) -> int:
@@ -94,8 +121,9 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no such part: {', '.join(unknown)} (there are: {', '.join(PARTS)})", file=sys.stderr)
         return 2
-    outcomes = [run(name) for name in names or PARTS]
-    print(f"\n{table(outcomes)}")
+    started = time.monotonic()
+    outcomes = run_all(names or list(PARTS))
+    print(f"\n{table(outcomes, time.monotonic() - started)}")
     return int(any(outcome.failures for outcome in outcomes))
 
 
