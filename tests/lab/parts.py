@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
 # What keeps one core busy at most: two of them run side by side, each is shown when it has ended. The others follow.
 SMALL = ("lint", "sanity", "guard", "unit", "page", "lab")
 SIDE_BY_SIDE = 2
+STOPPED = threading.Event()
 
 # How pytest and ansible-test begin the lines that say what failed, and why; how many of them the end of the output
 # repeats; and how many of the last lines it repeats of a command that has no such lines.
@@ -82,7 +84,7 @@ def show_now(line: str) -> None:
 def run(name: str, show: Callable[[str], None] = show_now) -> Outcome:
     """Run all commands of one part."""
     started = time.monotonic()
-    failures = [line for argv in PARTS[name] for line in told(argv, show) or ()]
+    failures = [line for argv in PARTS[name] if not STOPPED.is_set() for line in told(argv, show) or ()]
     outcome = Outcome(name, time.monotonic() - started, tuple(failures))
     show(f"part {name}: {outcome.seconds:.1f} s")
     return outcome
@@ -91,9 +93,11 @@ def run(name: str, show: Callable[[str], None] = show_now) -> Outcome:
 def run_unseen(name: str) -> Outcome:
     """Run one part beside another, and show all of it when it has ended."""
     lines: list[str] = []
-    outcome = run(name, lines.append)
-    print("\n".join(lines), flush=True)
-    return outcome
+    print(f"part {name} begins", flush=True)
+    try:
+        return run(name, lines.append)
+    finally:
+        print("\n".join(lines), flush=True)
 
 
 def run_all(names: list[str]) -> list[Outcome]:
@@ -102,7 +106,11 @@ def run_all(names: list[str]) -> list[Outcome]:
     if len(small) < SIDE_BY_SIDE:
         return [run(name) for name in names]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        outcomes = list(pool.map(run_unseen, small))
+        try:
+            outcomes = list(pool.map(run_unseen, small))
+        except BaseException:  # Ctrl-C ends what runs; the threads must not go on with what comes next
+            STOPPED.set()
+            raise
     return outcomes + [run(name) for name in names if name not in SMALL]
 
 

@@ -22,7 +22,7 @@ from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
 from ansible_collections.permafrost.backup.plugins.module_utils.spreading import next_full
 from lab.receivers import PingReceiver
-from permafrost import runs
+from permafrost import pings, runs
 from permafrost.masking import hide, secrets_of
 from permafrost.runs import Done, full_is_due
 from unit.stage import job_params
@@ -93,7 +93,7 @@ def job_file(tmp_path: Path, web: PingReceiver, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_whatever_ends_a_run_is_reported_and_goes_on(
-    error: Exception, code: int, says: str, job_file: Path, web: PingReceiver
+    error: BaseException, code: int, says: str, job_file: Path, web: PingReceiver
 ) -> None:
     def work(archive: Archive, options: dict[str, Any]) -> Done:
         raise error
@@ -104,6 +104,22 @@ def test_whatever_ends_a_run_is_reported_and_goes_on(
     assert [one.path for one in web.requests] == ["/backup/start", "/backup/fail"]
     assert web.requests[1].body.startswith(says)
     assert f"\nhost      web01\nresult    FAILED, exit code {code}\n" in web.requests[1].body
+
+
+def test_a_signal_while_a_run_is_reported_changes_nothing_of_it(
+    job_file: Path, web: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(url: str, what: str, *_given: object) -> None:
+        if what != "start":
+            raise Interrupted("SIGTERM")
+
+    def failing(archive: Archive, options: dict[str, Any]) -> Done:
+        raise Busy("It is at work.", exit_code=31)
+
+    monkeypatch.setattr(pings, "healthchecks", interrupted)
+    assert runs._reported("verify", lambda archive, options: Done("whole: 1 set", [])) == 0
+    with pytest.raises(Busy):
+        runs._reported("backup", failing)
 
 
 def test_a_check_has_a_ping_of_its_own(job_file: Path, web: PingReceiver, capsys: Any) -> None:

@@ -136,6 +136,21 @@ def test_what_a_container_missed_is_caught_up_once(world: World, tmp_path: Path)
     assert world.ran == ["JOB_200", "JOB_300", "JOB_400"]
 
 
+def test_a_signal_while_a_run_is_reported_ends_the_scheduler(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_given: object) -> None:
+        raise Interrupted("SIGTERM")
+
+    made = world.start(tmp_path)
+    world.now += HOUR
+    monkeypatch.setattr(world, "end", interrupted)
+    with pytest.raises(Interrupted):
+        made.run_due()
+    assert world.ran == ["JOB_200"]
+    assert stamp(tmp_path, "JOB_200") == Stamp(world.now, 0), "it is done, and not begun again"
+
+
 def test_a_run_that_a_signal_ended_is_begun_again(world: World, tmp_path: Path) -> None:
     made = world.start(tmp_path)
     before = stamp(tmp_path, "JOB_200")

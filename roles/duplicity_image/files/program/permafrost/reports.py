@@ -24,7 +24,7 @@ _MESSAGE_LINES = 15
 
 
 class Reporter:
-    """Reports one run through its channels: ``begin``, then ``end``. Neither fails.
+    """Reports one run through its channels: ``begin``, then ``end``. Neither fails; a signal ends both.
 
     ``mask`` takes the secrets of the job, or of the environment, out of what is sent. ``figures_file`` is where figures
     are kept between runs; without it beside the metrics.
@@ -54,7 +54,8 @@ class Reporter:
     ) -> None:
         """Tell what became of the run. ``headline`` is what it said at its end; ``known`` are figures that it knows.
 
-        ``hurry``: whoever ended the run does not wait long for its last words.
+        ``hurry``: whoever ended the run does not wait long for its last words. A signal meanwhile cuts it short and is
+        raised: it is for whoever has more to do than this run.
         """
         figures = metrics.of_output(outcome.output) if known is None else known
         masked = replace(outcome, output=self._mask(outcome.output))
@@ -65,6 +66,7 @@ class Reporter:
                 self._tell(masked, self._mask(headline), 1 if hurry else mailing.TRIES)
         except Interrupted as interrupted:
             self._warn(f"Not all was reported, since {interrupted} came meanwhile.")
+            raise
 
     def _measure(self, outcome: Outcome, figures: metrics.Figures) -> None:
         if self._channels.metrics_dir:

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -151,11 +152,13 @@ def _reported(verb: str, work: Work) -> int:
         print(done.line, flush=True)
     except BaseException as error:
         outcome = _outcome(job, verb, started, _exit_code(error), local.shown)
-        reporter.end(outcome, _said(error), _last_full(job, verb), hurry=isinstance(error, Interrupted))
+        with suppress(Interrupted):  # it ends as it would have
+            reporter.end(outcome, _said(error), _last_full(job, verb), hurry=isinstance(error, Interrupted))
         raise
     headline = "\n".join([done.line, *(f"warning: {text}" for text in done.warnings)])
     known = {**done.figures, **_last_full(job, verb)}
-    reporter.end(_outcome(job, verb, started, 0, local.shown), headline, known)
+    with suppress(Interrupted):  # what is done stays done
+        reporter.end(_outcome(job, verb, started, 0, local.shown), headline, known)
     return 0
 
 
