@@ -18,6 +18,7 @@ from lab.places import CHECKOUT, LabError
 # What stands between hosts and their package indexes, if anything does.
 AUTHORITY = "/usr/local/share/lab-ca.pem"
 CONTEXT = Path(__file__).with_name("hosts_image")
+ALSO = (Path(__file__).with_name("bytecode") / "sitecustomize.py",)
 # As a scenario of molecule gets its hosts.
 _SCENARIO = CHECKOUT / "molecule" / "fleet" / "molecule.yml"
 _BOOT_SECONDS = 120
@@ -25,17 +26,17 @@ _BOOT_SECONDS = 120
 
 def ensure() -> str:
     """The image of a host with all prerequisites."""
-    return recipes.ensure("host", CONTEXT, "host")
+    return recipes.ensure("host", CONTEXT, "host", ALSO)
 
 
 def ensure_blank() -> str:
     """The image of a host with Python and an engine, and nothing of what modules need."""
-    return recipes.ensure("host-blank", CONTEXT, "blank")
+    return recipes.ensure("host-blank", CONTEXT, "blank", ALSO)
 
 
 def ensure_bare() -> str:
     """The image of a host with Python only."""
-    return recipes.ensure("host-bare", CONTEXT, "bare")
+    return recipes.ensure("host-bare", CONTEXT, "bare", ALSO)
 
 
 @contextmanager

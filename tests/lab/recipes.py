@@ -15,11 +15,11 @@ from docker.errors import BuildError, ImageNotFound
 from lab.places import RUN, LabError, lock, say
 
 
-def ensure(name: str, context: Path, target: str | None = None) -> str:
-    """Have `permafrost-lab/NAME` of this build context (and its stage `target`); gives its full name."""
+def ensure(name: str, context: Path, target: str | None = None, also: tuple[Path, ...] = ()) -> str:
+    """Have `permafrost-lab/NAME` of this context and other files (and its stage `target`); gives its full name."""
     client = docker.from_env(timeout=900)
     authority = os.environ.get("LAB_CA_FILE")
-    files = {path.name: path.read_bytes() for path in sorted(context.iterdir())}
+    files = {path.name: path.read_bytes() for path in (*sorted(context.iterdir()), *also)}
     files["ca.pem"] = Path(authority).read_bytes() if authority else b""
     base = client.images.get(os.environ["LAB_BASE_IMAGE"])
     reference = f"permafrost-lab/{name}:{_digest(files, base.id, target or '')}"
@@ -27,7 +27,7 @@ def ensure(name: str, context: Path, target: str | None = None) -> str:
     with lock((RUN if RUN.is_dir() else Path(tempfile.gettempdir())) / f"permafrost-lab-{name}.lock"):
         if not _present(client, reference):
             say(f"making the image {reference}")
-            _build(client, context, files["ca.pem"], tag=reference, target=target)
+            _build(client, files, context, tag=reference, target=target)
     client.close()
     return reference
 
@@ -47,11 +47,12 @@ def _present(client: Any, reference: str) -> bool:
         return False
 
 
-def _build(client: Any, context: Path, authority: bytes, **settings: Any) -> None:
+def _build(client: Any, files: dict[str, bytes], context: Path, **settings: Any) -> None:
     with tempfile.TemporaryDirectory() as work:
         place = Path(work) / "context"
-        shutil.copytree(context, place)
-        (place / "ca.pem").write_bytes(authority)
+        shutil.copytree(context, place)  # with the modes of its files
+        for name, content in files.items():
+            (place / name).write_bytes(content)
         try:
             client.images.build(
                 path=str(place), buildargs={"BASE": os.environ["LAB_BASE_IMAGE"]}, rm=True, forcerm=True, **settings

@@ -9,6 +9,7 @@ from pathlib import Path
 from lab import base, engine, galaxy
 from lab.places import BASE_IMAGE, CHECKOUT, COLLECTIONS, LAB, VENV, LabError
 
+BYTECODE = Path(__file__).with_name("bytecode")
 # What pip and its kind are told about certificates, in the order of how close it is to pip.
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -18,7 +19,12 @@ def environment(host: str) -> dict[str, str]:
     ours = {
         "PATH": os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(VENV),
-        "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "tests"), str(COLLECTIONS)]),
+        "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "tests"), str(COLLECTIONS), str(BYTECODE)]),
+        # Whatever the machine's own settings: byte code is kept, out of the checkout; and Python reads a program that
+        # comes on standard input, as pipelined modules do, in blocks instead of byte by byte.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONUNBUFFERED": "",
+        "PYTHONPYCACHEPREFIX": str(LAB / "cache" / "python"),
         "DOCKER_HOST": host,
         "ANSIBLE_CONFIG": str(Path(__file__).with_name("ansible.cfg")),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
