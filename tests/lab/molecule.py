@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import docker
 
@@ -95,13 +97,35 @@ def pip_settings() -> dict[str, str]:
     return {**lab_image.indexes(), **({"PIP_CERT": hosts.AUTHORITY} if os.environ.get("LAB_CA_FILE") else {})}
 
 
-def run(name: str, environment: dict[str, str]) -> Outcome:
+def run_all(scenarios: list[str], environment: dict[str, str]) -> list[Outcome]:
+    """The scenarios side by side, since hosts wait much; the output of each is shown when it has ended."""
+    if len(scenarios) == 1:
+        return [run(scenarios[0], environment, sys.stdout)]
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda name: run_unseen(name, environment), scenarios))
+
+
+def run_unseen(name: str, environment: dict[str, str]) -> Outcome:
+    """One scenario beside others."""
+    log = PLACE / f"{name}.log"
+    print(f"scenario {name} begins; its output so far is in {log}", flush=True)
+    try:
+        with log.open("w", encoding="utf-8") as output:
+            return run(name, environment, output)
+    finally:
+        print(log.read_text(encoding="utf-8", errors="replace"), flush=True)
+
+
+def run(name: str, environment: dict[str, str], output: TextIO) -> Outcome:
     """One scenario from its creation to its destruction."""
     started = time.monotonic()
     results = PLACE / f"{name}.jsonl"
     results.unlink(missing_ok=True)
     settings = {**environment, "LAB_RESULTS": str(results)}
-    code = subprocess.run(["molecule", "test", "-s", name], cwd=CHECKOUT, env=settings, check=False).returncode
+    argv = ["molecule", "test", "-s", name]
+    code = subprocess.run(
+        argv, cwd=CHECKOUT, env=settings, stdout=output, stderr=subprocess.STDOUT, check=False
+    ).returncode
     passed, failures = _count(results, all_count=code != 0)
     if not passed:
         failures.append("it checked nothing")
@@ -143,7 +167,7 @@ def main(wanted: list[str]) -> int:
         with lock(LAB / "molecule.lock"), surroundings() as environment:
             if command:
                 return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
-            outcomes = [run(name, environment) for name in wanted or names()]
+            outcomes = run_all(wanted or names(), environment)
     except LabError as error:
         sys.exit(f"lab: {error}")
     return report(outcomes)

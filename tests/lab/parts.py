@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lab.places import CHECKOUT
+from lab.places import CHECKOUT, LAB
 
 PYTEST = ("python", "-m", "pytest", "--durations=15")
 # Several files at once, in order: each has a server of its own, and much of their time is waiting.
@@ -35,9 +35,10 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "integration": [(*PYTEST, "-n", "3", *BY_FILE, "tests/integration")],
     "molecule": [("python", "-m", "lab.molecule")],
 }
-# What keeps one core busy at most: two of them run side by side, each is shown when it has ended. The others follow.
-SMALL = ("lint", "sanity", "guard", "unit", "page", "lab")
-SIDE_BY_SIDE = 2
+# Hosts wait for their systemd, and for each other, a good third of the time: this runs behind all others, which follow
+# each other. Its output is kept in a file and shown after theirs.
+BEHIND = "molecule"
+KEPT = LAB / "molecule.log"
 STOPPED = threading.Event()
 
 # How pytest and ansible-test begin the lines that say what failed, and why; how many of them the end of the output
@@ -90,28 +91,30 @@ def run(name: str, show: Callable[[str], None] = show_now) -> Outcome:
     return outcome
 
 
-def run_unseen(name: str) -> Outcome:
-    """Run one part beside another, and show all of it when it has ended."""
-    lines: list[str] = []
-    print(f"part {name} begins", flush=True)
-    try:
-        return run(name, lines.append)
-    finally:
-        print("\n".join(lines), flush=True)
+def run_behind() -> Outcome:
+    """Run the part that waits much, and keep what it says."""
+    KEPT.parent.mkdir(exist_ok=True)
+    with KEPT.open("w", encoding="utf-8") as log:
+        return run(BEHIND, lambda line: print(line, file=log, flush=True))
 
 
 def run_all(names: list[str]) -> list[Outcome]:
-    """Run the parts, the small ones first."""
-    small = [name for name in names if name in SMALL]
-    if len(small) < SIDE_BY_SIDE:
+    """Run the parts."""
+    others = [name for name in names if name != BEHIND]
+    if BEHIND not in names or not others:
         return [run(name) for name in names]
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    show_now(f"part {BEHIND} begins, behind the others; its output so far is in {KEPT}")
+    with ThreadPoolExecutor(1) as pool:
+        behind = pool.submit(run_behind)
         try:
-            outcomes = list(pool.map(run_unseen, small))
-        except BaseException:  # Ctrl-C ends what runs; the threads must not go on with what comes next
+            outcomes = [run(name) for name in others]
+            outcomes.append(behind.result())
+        except BaseException:  # Ctrl-C ends what runs; nothing else must begin
             STOPPED.set()
             raise
-    return outcomes + [run(name) for name in names if name not in SMALL]
+        finally:
+            show_now(KEPT.read_text(encoding="utf-8"))
+    return outcomes
 
 
 def table(outcomes: list[Outcome], seconds: float) -> str:
