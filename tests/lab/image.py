@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 
-from lab.places import CHECKOUT_ID, LAB, LabError, lock
+from lab.places import CHECKOUT, CHECKOUT_ID, LAB, LabError, lock
 
 NAME = f"permafrost-lab/duplicity-{CHECKOUT_ID}:latest"
 BUILD_DIR = LAB / "duplicity-image"
+STAMP = LAB / "duplicity-image.stamp"
+SOURCES = ("roles/duplicity_image", "plugins")
 PLAY = """\
 - hosts: localhost
   connection: local
@@ -78,12 +82,25 @@ def run_role(*options: str, environment: dict[str, str] | None = None, **others:
 
 
 def ensure() -> str:
-    """Build the image if its recipe changed, and return the name by which tests use it."""
-    with lock(LAB / "image.lock"):
-        run = run_role()
-    if run.code:
-        raise LabError(f"the role could not build the image:\n{run.output}")
+    """Have the role build the image, unless recipe and image are as it left them; gives the name that tests use."""
+    with lock(LAB / "image.lock"), closing(docker.from_env(timeout=300)) as client:
+        if not (STAMP.exists() and STAMP.read_text() == _state(client)):
+            run = run_role()
+            if run.code:
+                raise LabError(f"the role could not build the image:\n{run.output}")
+            STAMP.write_text(_state(client))
     return NAME
+
+
+def _state(client: docker.DockerClient) -> str:
+    """The image that has the name, and a hash of all that one is made of: role, files of modules, the lab's wishes."""
+    total = hashlib.sha256(json.dumps(variables(), sort_keys=True).encode())
+    for place in SOURCES:
+        for path in sorted((CHECKOUT / place).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                total.update(f"{path} {path.stat().st_mode}\n".encode() + path.read_bytes())
+    ids = [image.id for name in (NAME, os.environ["LAB_BASE_IMAGE"]) for image in client.images.list(name)]
+    return " ".join([total.hexdigest(), *ids])
 
 
 def save(name: str, archive: Path) -> None:
