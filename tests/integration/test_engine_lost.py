@@ -92,9 +92,10 @@ def goes_away(
 
     One that ``stops``, without live-restore, ends its containers too.
     """
-    watch.wait_running(task, verb)
     mark = s3.mark()
-    kills.until(lambda: s3.mark() > mark, "a request of the run")
+    watch.wait_running(task, verb)
+    started = kills.until(lambda: [run["started"] for run in watch.runs if run["verb"] == verb], "its start")[-1]
+    kills.until(lambda: any(one["time"] > started for one in s3.requests(mark)), "a request of the run")
     proxy.close()
     if stops:
         assert watch.kill(signal.SIGTERM, verb)
