@@ -21,6 +21,8 @@ from typing import Any
 
 import yaml
 
+from lab import warm
+
 COLLECTION = "permafrost.backup."
 CALLBACKS = Path(__file__).with_name("callbacks")
 # Beside the implicit localhost: the usual way to name the machine itself a host.
@@ -47,11 +49,24 @@ class Task:
     result: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What is left of a process that nobody has to look after."""
+
+    returncode: int
+
+
 class Run:
     """One run of ansible-playbook, on or ended."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, results: Path) -> None:
-        self.process, self._log, self._results = process, log, results
+    def __init__(self, process: subprocess.Popen[bytes] | Ended, log: Path, results: Path) -> None:
+        self._process, self._log, self._results = process, log, results
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """That of a run that was started, not run to its end."""
+        assert isinstance(self._process, subprocess.Popen)
+        return self._process
 
     def wait(self, seconds: float = 600) -> Run:
         """Until it ended."""
@@ -61,8 +76,8 @@ class Run:
     @property
     def code(self) -> int:
         """The exit code of a run that was waited for."""
-        assert self.process.returncode is not None
-        return self.process.returncode
+        assert self._process.returncode is not None
+        return self._process.returncode
 
     @property
     def output(self) -> str:
@@ -90,6 +105,34 @@ class Run:
         return found[0]
 
 
+@dataclass(frozen=True)
+class _Command:
+    """A command line, its environment, and where it leaves what it says."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    log: Path
+    results: Path
+
+
+def _command(
+    playbook: Playbook, work: Path, options: tuple[str, ...], inventory: Path | str | None, variables: dict[str, Any]
+) -> _Command:
+    place = Path(tempfile.mkdtemp(prefix="play-", dir=work))
+    argv = ["ansible-playbook", *options, "-i", str(inventory or _inventory(place))]
+    if variables:
+        # A file: it may hold secrets, which do not belong into a command line.
+        (place / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+        argv += ["-e", f"@{place / 'variables.json'}"]
+    results = place / "results.jsonl"
+    settings = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+        "ANSIBLE_CALLBACKS_ENABLED": "lab_results",
+        "LAB_RESULTS": str(results),
+    }
+    return _Command([*argv, _path(playbook, place)], {**os.environ, **settings}, place / "log", results)
+
+
 def start(
     playbook: Playbook,
     work: Path,
@@ -102,32 +145,23 @@ def start(
 
     ``typed`` is what somebody at a terminal answers to the first prompt; without it there is no terminal.
     """
-    place = Path(tempfile.mkdtemp(prefix="play-", dir=work))
-    argv = ["ansible-playbook", *options, "-i", str(inventory or _inventory(place))]
-    if variables:
-        # A file: it may hold secrets, which do not belong into a command line.
-        (place / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
-        argv += ["-e", f"@{place / 'variables.json'}"]
-    settings = {
-        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
-        "ANSIBLE_CALLBACKS_ENABLED": "lab_results",
-        "LAB_RESULTS": str(place / "results.jsonl"),
-    }
-    log = place / "log"
+    command = _command(playbook, work, options, inventory, variables)
     ours, theirs = pty.openpty() if typed else (None, os.open(os.devnull, os.O_RDONLY))
-    with log.open("wb") as output:
+    # The prompt has to be seen while it waits.
+    unbuffered = {"PYTHONUNBUFFERED": "1"} if typed else {}
+    with command.log.open("wb") as output:
         process = subprocess.Popen(
-            [*argv, _path(playbook, place)],
+            command.argv,
             stdin=theirs,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **settings},
+            env={**command.environment, **unbuffered},
             **(_IN_CHARGE if ours else {}),
         )
     os.close(theirs)
     if ours:
-        threading.Thread(target=_answer, args=(process, log, ours, typed), daemon=True).start()
-    return Run(process, log, place / "results.jsonl")
+        threading.Thread(target=_answer, args=(process, command.log, ours, typed), daemon=True).start()
+    return Run(process, command.log, command.results)
 
 
 def _answer(process: subprocess.Popen[bytes], log: Path, terminal: int, text: str | None) -> None:
@@ -141,9 +175,11 @@ def _answer(process: subprocess.Popen[bytes], log: Path, terminal: int, text: st
     os.close(terminal)
 
 
-def run(playbook: Playbook, work: Path, *options: str, **others: Any) -> Run:
-    """The same, to its end."""
-    return start(playbook, work, *options, **others).wait()
+def run(playbook: Playbook, work: Path, *options: str, inventory: Path | str | None = None, **variables: Any) -> Run:
+    """The same, to its end, without a terminal: faster, and not to be looked at or killed meanwhile (`lab.warm`)."""
+    command = _command(playbook, work, options, inventory, variables)
+    code = warm.run(command.argv, command.environment, command.log)
+    return Run(Ended(code), command.log, command.results)
 
 
 @contextmanager

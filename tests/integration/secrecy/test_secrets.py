@@ -101,7 +101,7 @@ def watched(
     s3.fault(operation="PutObject", kind="latency", seconds=0.7)
     s3.fault(operation="GetObject", kind="latency", seconds=0.3)
     with watching(finder.processes, finder.containers, lambda: finder.files(*places)) as during:
-        run = play.run(calls, work, "-vvvv", "--diff")
+        run = play.start(calls, work, "-vvvv", "--diff").wait()
     assert run.code == 0, run.output[-3000:]
     assert [hit for hit in during if not allowed(hit, job)] == []
 
@@ -175,7 +175,7 @@ def tasks_with_keys(job: Job, keys: dict[str, Key], passphrase: str, wrong: str)
 
 
 def test_what_lies_on_the_host_is_for_root_alone(secret_job: Job, tmp_path: Path) -> None:
-    run = play.run(tasks(secret_job, tmp_path / "restored")[:1], tmp_path)
+    run = play.start(tasks(secret_job, tmp_path / "restored")[:1], tmp_path).wait()
     assert run.code == 0
     state = Path(secret_job["state_dir"], secret_job["name"])
     assert stat.S_IMODE(state.stat().st_mode) == 0o700

@@ -96,7 +96,7 @@ class Stage:
     def play(self, name: str, **variables: str) -> Run:
         """Run a playbook of the collection; it must end well."""
         playbook, work, options = self._command(name, variables)
-        run = play.run(playbook, work, *options, inventory=self._inventory)
+        run = play.start(playbook, work, *options, inventory=self._inventory).wait()
         require_success(run, name)
         return run
 
