@@ -113,6 +113,16 @@ def test_gnupg_encrypts_with_a_passphrase_from_a_file(ours: str, run) -> None:
     assert "vol1.difftar.gpg" in output
 
 
+def test_a_passphrase_is_mangled_most_and_nothing_is_measured_for_it(ours: str, run) -> None:
+    """gpg does not ask the agent, which would measure, or say as here what it was told."""
+    gpg = "gpg --batch --pinentry-mode loopback --passphrase secret"
+    script = (
+        "set -e; export GNUPGHOME=/tmp/home; mkdir -m 0700 /tmp/home; echo s2k-count 65536 >/tmp/home/gpg-agent.conf;"
+        f"echo data >/tmp/file; {gpg} --symmetric /tmp/file; {gpg} --list-packets /tmp/file.gpg"
+    )
+    assert "count 65011712" in run(ours, ["sh", "-c", script])
+
+
 def test_size_over_the_base(ours: str, engine: DockerClient) -> None:
     base = engine.images.get(os.environ["LAB_BASE_IMAGE"]).attrs["Size"]
     over = (engine.images.get(ours).attrs["Size"] - base) / 1e6

@@ -82,8 +82,8 @@ def test_missing_engine_is_told_with_the_next_step(tmp_path: Path) -> None:
     assert "docker.io python3-requests" in run.output
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[Path, str]:
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A fresh certificate authority, beside the one that the lab may need to reach its package index."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Lab authority")])
@@ -97,7 +97,7 @@ def authority(tmp_path: Path) -> tuple[Path, str]:
     )
     text = certificate.public_bytes(serialization.Encoding.PEM).decode()
     lab_authority = os.environ.get("LAB_CA_FILE")
-    path = tmp_path / "authorities.pem"
+    path = tmp_path_factory.mktemp("authority") / "authorities.pem"
     path.write_text((Path(lab_authority).read_text() if lab_authority else "") + text)
     return path, text
 
@@ -122,4 +122,4 @@ def test_authority_reaches_the_image_only_when_trusted(
     places = ["/etc/ssl/certs/ca-certificates.crt", linked] if trusted else ["nowhere"]
     assert run(name, ["sh", "-c", script]).split() == places
     for tag in (name, built.reference):
-        engine.images.remove(tag)
+        engine.images.remove(tag, noprune=True)  # the other build takes up its layers
