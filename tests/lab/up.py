@@ -20,11 +20,6 @@ def environment(host: str) -> dict[str, str]:
         "PATH": os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(VENV),
         "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "tests"), str(COLLECTIONS), str(BYTECODE)]),
-        # Whatever the machine's own settings: byte code is kept, out of the checkout; and Python reads a program that
-        # comes on standard input, as pipelined modules do, in blocks instead of byte by byte.
-        "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONUNBUFFERED": "",
-        "PYTHONPYCACHEPREFIX": str(LAB / "cache" / "python"),
         "DOCKER_HOST": host,
         "ANSIBLE_CONFIG": str(Path(__file__).with_name("ansible.cfg")),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
