@@ -139,7 +139,7 @@ def test_progress_is_seen_from_another_terminal(
             found = playbook("permafrost.backup.progress", duplicity_jobs=[job])
             shown = [task.result["results"][0]["msg"] for task in found.tasks if task.name == "Show"]
         time.sleep(0.2)
-    assert succeeded(results_of(running)["backup"])["action"] == "full"
+    assert succeeded(results_of(running.wait())["backup"])["action"] == "full"
     assert [(one["running"], one["percent"] > 0) for one in shown] == [(True, True)], "in the middle of it"
     assert len(on) >= 3
     percents = [one["percent"] for one in on if one["percent"] is not None]

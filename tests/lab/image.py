@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import docker
 
+from lab import warm
 from lab.places import CHECKOUT, CHECKOUT_ID, LAB, LabError, lock
 
 NAME = f"permafrost-lab/duplicity-{CHECKOUT_ID}:latest"
@@ -65,20 +65,22 @@ def variables(**others: Any) -> dict[str, Any]:
 def run_role(*options: str, environment: dict[str, str] | None = None, **others: Any) -> Run:
     """Run the role on this machine, with further role variables and options of ansible-playbook."""
     with tempfile.TemporaryDirectory() as work:
-        play = Path(work) / "play.yml"
+        play, log = Path(work) / "play.yml", Path(work) / "log"
         play.write_text(PLAY)
         argv = ["ansible-playbook", *options, "-e", json.dumps(variables(**others)), str(play)]
         # JSON is the one form of output that is made to be read by programs.
         settings = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})}
-        done = subprocess.run(argv, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+        code = warm.run(argv, {**os.environ, **settings}, log)
+        output = log.read_text(encoding="utf-8")
     try:
-        report = json.loads(done.stdout[done.stdout.index("{") :])
+        # Warnings stand before it, and may stand behind it.
+        report, _end = json.JSONDecoder().raw_decode(output, output.index("{\n"))
     except ValueError as error:
-        raise LabError(f"ansible-playbook said no JSON:\n{done.stdout}\n{done.stderr}") from error
+        raise LabError(f"ansible-playbook said no JSON:\n{output}") from error
     stats = report["stats"]["localhost"]
     last = report["plays"][-1]["tasks"][-1]["hosts"]["localhost"]
     reference = str(last.get("duplicity_image_reference", ""))
-    return Run(done.returncode, stats["changed"], stats["failures"], reference, done.stdout + done.stderr)
+    return Run(code, stats["changed"], stats["failures"], reference, output)
 
 
 def ensure() -> str:

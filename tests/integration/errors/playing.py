@@ -30,7 +30,6 @@ def listed(tasks: Mapping[str, Task]) -> list[dict[str, Any]]:
             lab_play.COLLECTION + task.module: task.options,
             "ignore_errors": True,
             "check_mode": task.check,
-            "vars": {"ansible_pipelining": True},
         }
         for name, task in tasks.items()
     ]
@@ -42,15 +41,14 @@ def start(tasks: Mapping[str, Task], work: Path, *options: str) -> lab_play.Run:
 
 
 def results(run: lab_play.Run) -> dict[str, Result]:
-    """The results of a run by the names of its tasks, once it ended."""
-    run.wait()
+    """The results of a run that ended, by the names of its tasks."""
     assert run.code == 0, run.output
     return {task.name: {**task.result, "failed": task.status in ("failed", "ignored")} for task in run.tasks}
 
 
 def play(tasks: Mapping[str, Task], work: Path, *options: str) -> dict[str, Result]:
     """Run the tasks in order and give their results by name."""
-    return results(start(tasks, work, *options))
+    return results(lab_play.run(listed(tasks), work, *options))
 
 
 def succeeded(result: Result) -> Result:

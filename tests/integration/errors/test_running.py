@@ -137,7 +137,9 @@ def test_a_temporary_directory_that_runs_full(stage: Stage) -> None:
         running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
         wait_for(lambda: list(disk.glob("permafrost-*/*/*")))
         with kept_full(disk / "filler"):
-            refused(results(running)["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger")
+            refused(
+                results(running.wait())["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger"
+            )
         came = stage.looks().items() - before.items()
         assert all(key.startswith("s3:filling/") and ".difftar" in key for key, _look in came), "volumes without a set"
         assert before.items() <= stage.looks().items(), "all else is as it was"
@@ -166,7 +168,7 @@ def test_a_state_directory_that_is_full_or_runs_full(stage: Stage) -> None:
         running = start({"backup": tasks["backup"]}, stage.root)
         wait_for(lambda: list((stage.root / "brim temp").glob("*/*/*")))
         fill(disk / "filler")
-        refused(results(running)["backup"], "state_space", str(disk), "an interrupted backup resumes")
+        refused(results(running.wait())["backup"], "state_space", str(disk), "an interrupted backup resumes")
         assert not [key for key in stage.keys("brim") if "manifest" in key]
         (disk / "filler").unlink()
         stage.s3.clear_faults()
@@ -195,7 +197,7 @@ def test_another_verb_is_refused_while_a_backup_runs_and_told_since_when(stage: 
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["error"]["since"])
         assert result["error"]["verb"] == "backup"
     stage.s3.clear_faults()
-    done = succeeded(results(running)["backup"])
+    done = succeeded(results(running.wait())["backup"])
     assert (done["action"], done["unreadable"]) == ("full", ["zz vanishes"]), "stock duplicity would not tell"
     assert mark <= stage.s3.mark()
     listing = play({"info": Task(INFO, {"job": job, "files": True, "pattern": "zz*"})}, stage.root)["info"]
