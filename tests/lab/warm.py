@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lab.places import LabError
 
-_START_SECONDS = 60
+_START_SECONDS, _RUN_SECONDS = 60, 600
 _STARTING = threading.Lock()
 
 
@@ -33,9 +33,13 @@ def run(argv: list[str], environment: dict[str, str], log: Path) -> int:
         address = _address(settings)
     request = {"argv": argv, "environment": environment, "log": str(log), "place": str(Path.cwd())}
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_RUN_SECONDS)
         connection.connect(address)
         connection.sendall(f"{json.dumps(request)}\n".encode())
-        answer = connection.makefile().read()
+        try:
+            answer = connection.makefile().read()
+        except TimeoutError as error:
+            raise LabError(f"ansible-playbook takes more than {_RUN_SECONDS} s; what it said is in {log}") from error
     if not answer:
         raise LabError(f"ansible-playbook was killed; what it said is in {log}")
     return int(answer)
