@@ -36,6 +36,7 @@ _OPTIONS = _as_on_the_host(JOB_OPTIONS)
 
 def checked_job(job: dict[str, Any]) -> dict[str, Any]:
     """The job with all defaults. Raises AnsibleFilterError for what a module would refuse; what is unwise is told."""
+    job = _rendered(job)
     named = job.get("name", "without a name") if isinstance(job, dict) else "that is no dictionary"
     try:
         found = ArgumentSpecValidator(_OPTIONS).validate(job)
@@ -50,6 +51,13 @@ def checked_job(job: dict[str, Any]) -> dict[str, Any]:
         Display().warning(f"Job {named}: {text}")
     checked: dict[str, Any] = found.validated_parameters
     return checked
+
+
+def _rendered(value: Any) -> Any:
+    """The value in plain containers: a copy of Ansible's own, as validation makes, copies all variables of the play."""
+    if isinstance(value, dict):
+        return {name: _rendered(one) for name, one in value.items()}
+    return [_rendered(one) for one in value] if isinstance(value, list) else value
 
 
 def job_file(job: dict[str, Any]) -> str:

@@ -39,6 +39,18 @@ def test_defaults_are_those_of_the_modules() -> None:
     assert checked["hooks"] == {"before": [], "after": []}
 
 
+class FromATemplate(dict[str, Any]):
+    """As Ansible hands dictionaries to filters: a copy would copy all variables of the play with it."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        raise AssertionError("the variables of the whole play are copied")
+
+
+def test_checking_a_job_copies_no_other_variable() -> None:
+    nested = {name: FromATemplate(value) if isinstance(value, dict) else value for name, value in PLAIN.items()}
+    assert jobs.checked_job(FromATemplate(nested)) == jobs.checked_job(PLAIN)
+
+
 def test_paths_are_not_those_of_the_controller() -> None:
     assert jobs.checked_job({**PLAIN, "source": "/srv/$HOME"})["source"] == "/srv/$HOME"
     with pytest.raises(AnsibleFilterError, match=r"Job web01: .*source"):
