@@ -30,7 +30,7 @@ class Fleet:
         bad = {**good, "name": self.damaged, "target": job["target"] + "-b", "storage_class": "STANDARD"}
         self.jobs, self.drills = [good, bad], place / "drills"
         wrong = {"mode": "symmetric", "passphrase": "of the host"}
-        local = play.INVENTORY["all"]["hosts"]["web01"]
+        local = play.local()
         host = {
             **local,
             "duplicity_jobs": [{**one, "encryption": wrong} for one in self.jobs],

@@ -41,7 +41,7 @@ def timer(playbook: RunPlaybook, job: Job, tmp_path: Path) -> Callable[..., play
     (source / "file").write_text("content\n")
     kills.succeeded(kills.run("duplicity_backup", job=job))
     blank = {**job, "state_dir": str(tmp_path / "blank")}
-    host = {**play.INVENTORY["all"]["hosts"]["web01"], "duplicity_jobs": [blank]}
+    host = {**play.local(), "duplicity_jobs": [blank]}
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"newhost": host}}}))
     units = tmp_path / "units"

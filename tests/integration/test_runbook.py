@@ -18,7 +18,7 @@ import docker
 import pytest
 import yaml
 
-from lab import kills, play, trees
+from lab import kills, play, trees, warm
 from lab.places import CHECKOUT
 from lab.s3.client_api import S3Lab
 
@@ -211,7 +211,7 @@ def test_consent_thaw_continue_and_done(lost: Lost) -> None:
 
 
 def test_a_new_host_and_nothing_but_the_url_and_the_secrets(lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
-    local = play.INVENTORY["all"]["hosts"]["web01"]
+    local = play.local(warm.interpreter())
     inventory = lost.work / "inventory.yml"
     hosts = {"newhost": local, "web01": {**local, "duplicity_jobs": lost.variables["duplicity_jobs"]}}
     inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))

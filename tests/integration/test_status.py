@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from integration.conftest import Job, RunPlaybook
 
-from lab import play
+from lab import play, warm
 from lab.s3.client_api import S3Lab
 
 CANARY = "canary-passphrase-of-a-job"
@@ -27,7 +27,7 @@ VERDICTS = {
 
 def inventory(place: Path, job: Job, source: Path) -> Path:
     """A host with a good job and one to be damaged; others without engine, connection, job, and value of a vault."""
-    host = play.INVENTORY["all"]["hosts"]["web01"]
+    host = play.local(warm.interpreter())
     secret = {"mode": "symmetric", "passphrase": CANARY}
     good = {**job, "source": str(source), "encryption": secret}
     bad = {**good, "name": f"{job['name']}-b", "target": job["target"] + "-b"}
@@ -112,7 +112,7 @@ GB = 1 << 30
 
 def three_jobs(place: Path, job: Job, source: Path) -> Path:
     """One host with three jobs of one source, which keep one full, two and three, and may delete early."""
-    host = play.INVENTORY["all"]["hosts"]["web01"]
+    host = play.local(warm.interpreter())
     jobs = [
         {
             **job,

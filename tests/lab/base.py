@@ -1,7 +1,8 @@
-"""The base image: pulled where a registry answers, else made by debootstrap."""
+"""The base image: pulled where a registry answers, else made by debootstrap. `python -m lab.base` makes it early."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from lab import packages
+from lab import engine, packages
 from lab.places import BASE_IMAGE, STATE, LabError, lock, say
 
 UPSTREAM, UPSTREAM_TAG = "debian", "trixie-slim"
@@ -120,3 +121,8 @@ def _import(host: str, root: Path) -> None:
     _client(host).api.import_image_from_data(stream, repository=name, tag=tag, changes=['CMD ["bash"]'])
     if tar.wait():
         raise LabError("tar could not read the new base image")
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(LabError):  # told when it is needed
+        ensure(engine.ensure())

@@ -67,10 +67,10 @@ def run_role(*options: str, environment: dict[str, str] | None = None, **others:
     with tempfile.TemporaryDirectory() as work:
         play, log = Path(work) / "play.yml", Path(work) / "log"
         play.write_text(PLAY)
-        argv = ["ansible-playbook", *options, "-e", json.dumps(variables(**others)), str(play)]
+        arguments = [*options, "-e", json.dumps(variables(**others)), str(play)]
         # JSON is the one form of output that is made to be read by programs.
         settings = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})}
-        code = warm.run(argv, {**os.environ, **settings}, log)
+        code = warm.playbook(arguments, {**os.environ, **settings}, log)
         output = log.read_text(encoding="utf-8")
     try:
         # Warnings stand before it, and may stand behind it.

@@ -17,7 +17,7 @@ from typing import Any
 
 import docker
 
-from lab import play, trees
+from lab import play, trees, warm
 from lab.places import COLLECTIONS
 
 MODULES = "ansible_collections.permafrost.backup.plugins.modules"
@@ -64,18 +64,25 @@ class ModuleProcess:
             raise
         self._output.seek(0)
         text = self._output.read().decode()
-        lines = text.strip().splitlines()
-        if lines and lines[-1].startswith("{"):
-            answer: dict[str, Any] = json.loads(lines[-1])
-            return answer
+        result = _result(text)
         # Before the module has begun, SIGINT is Python's: a traceback, and nothing was started.
-        assert self.process.returncode < 0 or "KeyboardInterrupt" in text, text
-        return {}
+        assert result or self.process.returncode < 0 or "KeyboardInterrupt" in text, text
+        return result
 
 
 def run(name: str, **options: Any) -> dict[str, Any]:
-    """A module to its end."""
-    return ModuleProcess(name, **options).ended()
+    """A module to its end, without a process to be killed: faster (`lab.warm`)."""
+    text = warm.module(f"{MODULES}.{name}", options)
+    result = _result(text)
+    assert result, text
+    return result
+
+
+def _result(text: str) -> dict[str, Any]:
+    """The JSON in the last line of what a module said; empty if there is none."""
+    lines = text.strip().splitlines()
+    result: dict[str, Any] = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    return result
 
 
 def succeeded(result: dict[str, Any]) -> dict[str, Any]:

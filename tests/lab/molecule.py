@@ -21,7 +21,7 @@ from typing import TextIO
 
 import docker
 
-from lab import hosts
+from lab import hosts, warm
 from lab import image as lab_image
 from lab.places import CHECKOUT, CHECKOUT_ID, LAB, LabError, lock
 from lab.registry import Registry, bridge_address
@@ -29,6 +29,7 @@ from lab.s3.client_api import S3Lab
 
 PLACE = LAB / "molecule"
 SHARE = PLACE / "share"  # hosts see it as /srv/lab, read-only
+BIN = Path(__file__).with_name("bin")
 SCENARIOS = CHECKOUT / "molecule"
 # A check is an assertion of a scenario; those of roles are part of what is tested.
 CHECK = "Check that "
@@ -68,6 +69,7 @@ def surroundings() -> Iterator[dict[str, str]]:
         authority.write_bytes(registry.authority.certificate)
         yield {
             **os.environ,
+            "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
             "ANSIBLE_FORCE_COLOR": "false",
             "COLUMNS": "160",
             "MOLECULE_COMMAND_BORDERS": "false",
@@ -164,6 +166,7 @@ def main(wanted: list[str]) -> int:
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     try:
+        warm.home()  # not each playbook's own
         with lock(LAB / "molecule.lock"), surroundings() as environment:
             if command:
                 return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode

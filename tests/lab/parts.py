@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lab import warm
 from lab.places import CHECKOUT, LAB
 
 PYTEST = ("python", "-m", "pytest", "--durations=15")
@@ -32,7 +33,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "page": [(*PYTEST, "tests/page")],
     "lab": [(*PYTEST, "tests/lab_s3")],
     "image": [(*PYTEST, "-n", "2", *BY_FILE, "tests/image")],
-    "integration": [(*PYTEST, "-n", "3", *BY_FILE, "tests/integration")],
+    "integration": [(*PYTEST, "-n", "4", *BY_FILE, "tests/integration")],
     "molecule": [("python", "-m", "lab.molecule")],
 }
 # Hosts wait for their systemd, and for each other, a good third of the time: this runs behind all others, which follow
@@ -133,6 +134,7 @@ def main(names: list[str]) -> int:
         print(f"no such part: {', '.join(unknown)} (there are: {', '.join(PARTS)})", file=sys.stderr)
         return 2
     started = time.monotonic()
+    warm.home()  # one for all parts
     outcomes = run_all(names or list(PARTS))
     print(f"\n{table(outcomes, time.monotonic() - started)}")
     return int(any(outcome.failures for outcome in outcomes))

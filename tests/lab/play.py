@@ -25,8 +25,6 @@ from lab import warm
 
 COLLECTION = "permafrost.backup."
 CALLBACKS = Path(__file__).with_name("callbacks")
-# Beside the implicit localhost: the usual way to name the machine itself a host.
-INVENTORY = {"all": {"hosts": {"web01": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
 
 # The prompt of a task; and who reads from a terminal has to be the one that it belongs to.
 PROMPT = b"Passphrase of"
@@ -107,30 +105,35 @@ class Run:
 
 @dataclass(frozen=True)
 class _Command:
-    """A command line, its environment, and where it leaves what it says."""
+    """Arguments of ansible-playbook, its environment, and where it leaves what it says."""
 
-    argv: list[str]
+    arguments: list[str]
     environment: dict[str, str]
     log: Path
     results: Path
 
 
 def _command(
-    playbook: Playbook, work: Path, options: tuple[str, ...], inventory: Path | str | None, variables: dict[str, Any]
+    playbook: Playbook,
+    work: Path,
+    options: tuple[str, ...],
+    inventory: Path | str | None,
+    variables: dict[str, Any],
+    python: str,
 ) -> _Command:
     place = Path(tempfile.mkdtemp(prefix="play-", dir=work))
-    argv = ["ansible-playbook", *options, "-i", str(inventory or _inventory(place))]
+    arguments = [*options, "-i", str(inventory or _inventory(place, python))]
     if variables:
         # A file: it may hold secrets, which do not belong into a command line.
         (place / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
-        argv += ["-e", f"@{place / 'variables.json'}"]
+        arguments += ["-e", f"@{place / 'variables.json'}"]
     results = place / "results.jsonl"
     settings = {
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
         "ANSIBLE_CALLBACKS_ENABLED": "lab_results",
         "LAB_RESULTS": str(results),
     }
-    return _Command([*argv, _path(playbook, place)], {**os.environ, **settings}, place / "log", results)
+    return _Command([*arguments, _path(playbook, place)], {**os.environ, **settings}, place / "log", results)
 
 
 def start(
@@ -145,13 +148,13 @@ def start(
 
     ``typed`` is what somebody at a terminal answers to the first prompt; without it there is no terminal.
     """
-    command = _command(playbook, work, options, inventory, variables)
+    command = _command(playbook, work, options, inventory, variables, sys.executable)
     ours, theirs = pty.openpty() if typed else (None, os.open(os.devnull, os.O_RDONLY))
     # The prompt has to be seen while it waits.
     unbuffered = {"PYTHONUNBUFFERED": "1"} if typed else {}
     with command.log.open("wb") as output:
         process = subprocess.Popen(
-            command.argv,
+            ["ansible-playbook", *command.arguments],
             stdin=theirs,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -177,8 +180,8 @@ def _answer(process: subprocess.Popen[bytes], log: Path, terminal: int, text: st
 
 def run(playbook: Playbook, work: Path, *options: str, inventory: Path | str | None = None, **variables: Any) -> Run:
     """The same, to its end, without a terminal: faster, and not to be looked at or killed meanwhile (`lab.warm`)."""
-    command = _command(playbook, work, options, inventory, variables)
-    code = warm.run(command.argv, command.environment, command.log)
+    command = _command(playbook, work, options, inventory, variables, warm.interpreter())
+    code = warm.playbook(command.arguments, command.environment, command.log)
     return Run(Ended(code), command.log, command.results)
 
 
@@ -194,9 +197,15 @@ def running(playbook: Playbook, work: Path, *options: str, **others: Any) -> Ite
             started.wait(60)
 
 
-def _inventory(place: Path) -> Path:
+def local(python: str = sys.executable) -> dict[str, Any]:
+    """This machine as a host of an inventory; `warm.interpreter()` is faster, where no module is killed."""
+    return {"ansible_connection": "local", "ansible_python_interpreter": python}
+
+
+def _inventory(place: Path, python: str) -> Path:
+    """Beside the implicit localhost: the usual way to name the machine itself a host."""
     path = place / "inventory.yml"
-    path.write_text(yaml.safe_dump(INVENTORY), encoding="utf-8")
+    path.write_text(yaml.safe_dump({"all": {"hosts": {"web01": local(python)}}}), encoding="utf-8")
     return path
 
 

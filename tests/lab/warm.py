@@ -1,67 +1,140 @@
-"""ansible-playbook in a process that is forked where Ansible is imported already (`lab.warm_server`).
+"""ansible-playbook and modules in processes that are forked where much is imported already (`lab.warm_server`).
 
-Half of a short playbook's time is the import of Ansible and the packing of modules, and the tests run hundreds. It is
-the same program with the same command line. Who has to send it signals, look at its environment or give it a terminal
-starts it as a command of its own (`lab.play.start`).
+Half of a short playbook's time is the import of Ansible and the packing of modules, and two thirds of a module's are
+what it imports; the tests run hundreds of the one and thousands of the other. They are the same programs with the same
+arguments. Who has to send them signals, look at their environment or give them a terminal starts them as commands of
+their own (`lab.play.start`, `lab.kills.ModuleProcess`).
+
+`python -m lab.warm ARGUMENT…` is ansible-playbook for those who look for a command.
 """
 
 from __future__ import annotations
 
-import atexit
 import functools
+import hashlib
 import json
+import marshal
 import os
-import shutil
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
+from typing import IO, Any
 
-from lab.places import LabError
+from lab.places import LabError, lock
 
 _START_SECONDS, _RUN_SECONDS = 60, 600
-_STARTING = threading.Lock()
+# A process and a directory: the servers end with the one, and their sockets are in the other, so that all that the
+# process starts can share them.
+_HOME = "LAB_WARM"
+# What each kind of program imports at its start, whatever it does then; never what is run as the program itself.
+_OF_PLAYBOOKS = ("ansible.cli", "lab.warm_ansible")
+_OF_MODULES = ("ansible.module_utils.basic", "boto3", "docker")
+_INTERPRETER = Path(__file__).with_name("warm_python.py")
+_PLAYBOOK = ["-m", "ansible.cli.playbook"]
 
 
-def run(argv: list[str], environment: dict[str, str], log: Path) -> int:
+def home() -> tuple[int, Path]:
+    """The process and the directory of the servers: this process and a new one, unless there is a home already."""
+    if _HOME not in os.environ:
+        os.environ[_HOME] = f"{os.getpid()} /tmp/warm-{secrets.token_hex(4)}"  # addresses must be short
+    owner, place = os.environ[_HOME].split()
+    return int(owner), Path(place)
+
+
+def interpreter() -> str:
+    """What Ansible may be told to be Python on this machine: `warm_python`, beside a running server."""
+    return f"{_server(_OF_MODULES)}.python"
+
+
+def playbook(arguments: list[str], environment: dict[str, str], log: Path) -> int:
     """Run ansible-playbook to its end; gives its exit code."""
-    settings = tuple(sorted(item for item in environment.items() if item[0].startswith("ANSIBLE")))
-    with _STARTING:
-        address = _address(settings)
-    request = {"argv": argv, "environment": environment, "log": str(log), "place": str(Path.cwd())}
+    with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+        streams = (nothing, output, output)
+        server = _server(_OF_PLAYBOOKS, _settings(environment))
+        return _run(server, [*_PLAYBOOK, *arguments], streams, environment, interpreter(), _RUN_SECONDS)
+
+
+def module(name: str, options: dict[str, Any]) -> str:
+    """Run a module of a collection, by its name in Python, to its end; gives what it said."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+        given.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode())
+        given.seek(0)
+        streams = (given, output, output)
+        _run(_server(_OF_MODULES), ["-m", name], streams, dict(os.environ), sys.executable, _RUN_SECONDS)
+        output.seek(0)
+        return output.read().decode()
+
+
+def main(arguments: list[str]) -> int:
+    """Be ansible-playbook, without a limit."""
+    environment = dict(os.environ)
+    streams = (sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
+    server = _server(_OF_PLAYBOOKS, _settings(environment))
+    code = _run(server, [*_PLAYBOOK, *arguments], streams, environment, sys.executable, None)
+    return code if code >= 0 else 128 - code
+
+
+def _settings(environment: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """What Ansible reads when it is imported."""
+    return tuple(sorted(item for item in environment.items() if item[0].startswith("ANSIBLE") or item[0] == "HOME"))
+
+
+def _run(
+    server: str,
+    arguments: list[str],
+    streams: tuple[IO[bytes], ...],
+    environment: dict[str, str],
+    python: str,
+    seconds: float | None,
+) -> int:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_RUN_SECONDS)
-        connection.connect(address)
-        connection.sendall(f"{json.dumps(request)}\n".encode())
+        connection.settimeout(seconds)
+        connection.connect(server)
+        socket.send_fds(connection, [b"-"], [stream.fileno() for stream in streams])
+        connection.sendall(marshal.dumps((arguments, environment, str(Path.cwd()), python)))
         try:
-            answer = connection.makefile().read()
+            answer = connection.recv(16)
         except TimeoutError as error:
-            raise LabError(f"ansible-playbook takes more than {_RUN_SECONDS} s; what it said is in {log}") from error
-    if not answer:
-        raise LabError(f"ansible-playbook was killed; what it said is in {log}")
-    return int(answer)
+            raise LabError(f"{' '.join(arguments)} takes more than {seconds} s and was killed") from error
+    return int(marshal.loads(answer))
 
 
 @functools.cache
-def _address(settings: tuple[tuple[str, str], ...]) -> str:
-    """The socket of a server that was started with these settings, since Ansible reads them when it is imported."""
-    place = tempfile.mkdtemp(prefix="warm-", dir="/tmp")  # an address must be short
-    address = f"{place}/socket"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lab.warm_server", address],
-        env={**os.environ, **dict(settings)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    atexit.register(shutil.rmtree, place)
-    atexit.register(process.wait)
-    atexit.register(process.terminate)
+def _server(modules: tuple[str, ...], settings: tuple[tuple[str, str], ...] = ()) -> str:
+    """The socket of a server with these modules, and settings that they read when they are imported."""
+    owner, place = home()
+    place.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.sha256(json.dumps([modules, settings]).encode()).hexdigest()[:8]
+    address = place / name
+    with lock(place / f"{name}.lock"):
+        if not address.exists():
+            _start(owner, address, modules, settings)
+    return str(address)
+
+
+def _start(owner: int, address: Path, modules: tuple[str, ...], settings: tuple[tuple[str, str], ...]) -> None:
+    python = Path(f"{address}.python")
+    python.write_text(f"#!{sys.executable} -IS\n{_INTERPRETER.read_text(encoding='utf-8')}", encoding="utf-8")
+    python.chmod(0o755)
+    log = Path(f"{address}.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lab.warm_server", str(owner), str(address), *modules],
+            env={**os.environ, **dict(settings)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     until = time.monotonic() + _START_SECONDS
-    while not Path(address).exists():
+    while not address.exists():
         if process.poll() is not None or time.monotonic() > until:
-            raise LabError("no server for ansible-playbook: its own words stand above")
+            raise LabError(f"no server for Python programs: {log.read_text(encoding='utf-8', errors='replace')}")
         time.sleep(0.02)
-    return address
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

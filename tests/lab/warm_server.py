@@ -1,60 +1,94 @@
-"""python -m lab.warm_server SOCKET: run ansible-playbook for `lab.warm`, in forks of a process that has it imported."""
+"""python -m lab.warm_server OWNER SOCKET MODULE…: run programs for `lab.warm`, forked where MODULEs are imported.
+
+Who connects sends standard input, output and error as descriptors, and what Python would be started with: arguments
+(`-m MODULE ARGUMENT…`, or none for a program on standard input), environment, directory, and its own path. The answer
+is the exit code. A program whose caller goes away is killed; the server ends with the process OWNER.
+"""
 
 from __future__ import annotations
 
-import json
+import atexit
+import gc
+import importlib
+import marshal
 import os
+import runpy
+import select
+import shutil
 import signal
-import socketserver
+import socket
 import sys
+import types
 from pathlib import Path
 
-from ansible.cli import playbook
+
+def main(owner: int, address: Path, modules: list[str]) -> None:
+    """Serve; in forks, be the program that was asked for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
+    for name in modules:
+        importlib.import_module(name)
+    gc.freeze()  # else the first collection in each fork copies all of it
+    connection = _asked(owner, address)
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
+    with connection.makefile("rb") as stream:
+        arguments, environment, place, sys.executable = marshal.load(stream)
+    program = os.fork()
+    if program:
+        _answer(connection, program)
+    connection.close()
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(place)
+    _be(arguments)
 
 
-class _Playbook(socketserver.StreamRequestHandler):
-    """One run, in a process of its own: asked with command line, environment and log, it answers with the exit code."""
-
-    def handle(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        request = json.loads(self.rfile.readline())
-        os.environ.clear()
-        os.environ.update(request["environment"])
-        os.chdir(request["place"])
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        code: object = 0
-        try:
-            playbook.main(request["argv"])
-        except SystemExit as done:
-            code = done.code
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.wfile.write(json.dumps(code).encode())
+def _asked(owner: int, address: Path) -> socket.socket:
+    """A connection, in a process of its own; the server itself never returns."""
+    alive = os.pidfd_open(owner)
+    draft = Path(f"{address}.new")  # who sees the socket may connect
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(draft))
+        listener.listen(100)
+        draft.rename(address)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while alive not in select.select([alive, listener.fileno()], [], [])[0]:
+            connection, _ = listener.accept()
+            if not os.fork():
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                vars(atexit)["_clear"]()  # temporary files are the server's own
+                return connection
+            connection.close()
+    shutil.rmtree(address.parent, ignore_errors=True)
+    sys.exit()
 
 
-class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    """Forks a process for each request, and ends with the process that started it."""
+def _answer(connection: socket.socket, program: int) -> None:
+    """Wait for the program's end, or the caller's."""
+    ended = os.pidfd_open(program)
+    if ended not in select.select([ended, connection.fileno()], [], [])[0]:
+        os.kill(program, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
+    try:
+        connection.sendall(marshal.dumps(code))
+    finally:
+        os._exit(0)
 
-    parent = os.getppid()
-    max_children = 100
 
-    def service_actions(self) -> None:
-        super().service_actions()
-        if os.getppid() != self.parent:
-            sys.exit()
-
-
-def main(address: str) -> None:
-    """Serve until the process that started it ends."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that Ansible's temporary files go
-    # Under another name first: who sees the socket may connect.
-    with _Server(f"{address}.new", _Playbook) as server:
-        Path(f"{address}.new").rename(address)
-        server.serve_forever()
+def _be(arguments: list[str]) -> None:
+    """What Python does with its arguments."""
+    if arguments:
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        return
+    sys.argv = [""]
+    program = types.ModuleType("__main__")
+    sys.modules["__main__"] = program
+    exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec"), vars(program))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
