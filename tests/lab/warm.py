@@ -1,4 +1,4 @@
-"""ansible-playbook and modules in processes that are forked where much is imported already (`lab.warm_server`).
+"""Python programs in processes that are forked where much is imported already (`lab.warm_server`).
 
 Half of a short playbook's time is the import of Ansible and the packing of modules, and two thirds of a module's are
 what it imports; the tests run hundreds of the one and thousands of the other. They are the same programs with the same
@@ -34,7 +34,9 @@ _HOME = "LAB_WARM"
 _OF_PLAYBOOKS = ("ansible.cli", "lab.warm_ansible")
 _OF_MODULES = ("ansible.module_utils.basic", "boto3", "docker")
 _INTERPRETER = Path(__file__).with_name("warm_python.py")
-_PLAYBOOK = ["-m", "ansible.cli.playbook"]
+
+Streams = tuple[IO[bytes], IO[bytes], IO[bytes]]  # standard input, output and error
+Settings = tuple[tuple[str, str], ...]
 
 
 def home() -> tuple[int, Path]:
@@ -53,9 +55,11 @@ def interpreter() -> str:
 def playbook(arguments: list[str], environment: dict[str, str], log: Path) -> int:
     """Run ansible-playbook to its end; gives its exit code."""
     with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
-        streams = (nothing, output, output)
-        server = _server(_OF_PLAYBOOKS, _settings(environment))
-        return _run(server, [*_PLAYBOOK, *arguments], streams, environment, interpreter(), _RUN_SECONDS)
+        started = _playbook(arguments, (nothing, output, output), environment)
+    try:
+        return ended(started, _RUN_SECONDS)
+    except TimeoutError as error:
+        raise LabError(f"ansible-playbook takes more than {_RUN_SECONDS} s; what it said is in {log}") from error
 
 
 def module(name: str, options: dict[str, Any]) -> str:
@@ -63,48 +67,48 @@ def module(name: str, options: dict[str, Any]) -> str:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
         given.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode())
         given.seek(0)
-        streams = (given, output, output)
-        _run(_server(_OF_MODULES), ["-m", name], streams, dict(os.environ), sys.executable, _RUN_SECONDS)
+        ended(start(_OF_MODULES, ["-m", name], (given, output, output), dict(os.environ)), _RUN_SECONDS)
         output.seek(0)
         return output.read().decode()
 
 
 def main(arguments: list[str]) -> int:
     """Be ansible-playbook, without a limit."""
-    environment = dict(os.environ)
     streams = (sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
-    server = _server(_OF_PLAYBOOKS, _settings(environment))
-    code = _run(server, [*_PLAYBOOK, *arguments], streams, environment, sys.executable, None)
+    code = ended(_playbook(arguments, streams, dict(os.environ)), None)
     return code if code >= 0 else 128 - code
 
 
-def _settings(environment: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """What Ansible reads when it is imported."""
-    return tuple(sorted(item for item in environment.items() if item[0].startswith("ANSIBLE") or item[0] == "HOME"))
+def _playbook(arguments: list[str], streams: Streams, environment: dict[str, str]) -> socket.socket:
+    # What Ansible reads when it is imported.
+    settings = sorted(item for item in environment.items() if item[0].startswith("ANSIBLE") or item[0] == "HOME")
+    return start(_OF_PLAYBOOKS, ["-m", "ansible.cli.playbook", *arguments], streams, environment, tuple(settings))
 
 
-def _run(
-    server: str,
+def start(
+    modules: tuple[str, ...],
     arguments: list[str],
-    streams: tuple[IO[bytes], ...],
+    streams: Streams,
     environment: dict[str, str],
-    python: str,
-    seconds: float | None,
-) -> int:
-    with socket.socket(socket.AF_UNIX) as connection:
+    settings: Settings = (),
+) -> socket.socket:
+    """Start a program; its exit code comes by this connection (`ended`), and ending the connection ends the program."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(_server(modules, settings))
+    socket.send_fds(connection, [b"-"], [stream.fileno() for stream in streams])
+    connection.sendall(marshal.dumps((arguments, environment, str(Path.cwd()))))
+    return connection
+
+
+def ended(connection: socket.socket, seconds: float | None) -> int:
+    """The exit code of a program, once it has ended. Raises TimeoutError."""
+    with connection:
         connection.settimeout(seconds)
-        connection.connect(server)
-        socket.send_fds(connection, [b"-"], [stream.fileno() for stream in streams])
-        connection.sendall(marshal.dumps((arguments, environment, str(Path.cwd()), python)))
-        try:
-            answer = connection.recv(16)
-        except TimeoutError as error:
-            raise LabError(f"{' '.join(arguments)} takes more than {seconds} s and was killed") from error
-    return int(marshal.loads(answer))
+        return int(marshal.loads(connection.recv(16)))
 
 
 @functools.cache
-def _server(modules: tuple[str, ...], settings: tuple[tuple[str, str], ...] = ()) -> str:
+def _server(modules: tuple[str, ...], settings: Settings = ()) -> str:
     """The socket of a server with these modules, and settings that they read when they are imported."""
     owner, place = home()
     place.mkdir(mode=0o700, exist_ok=True)
@@ -112,11 +116,11 @@ def _server(modules: tuple[str, ...], settings: tuple[tuple[str, str], ...] = ()
     address = place / name
     with lock(place / f"{name}.lock"):
         if not address.exists():
-            _start(owner, address, modules, settings)
+            _make(owner, address, modules, settings)
     return str(address)
 
 
-def _start(owner: int, address: Path, modules: tuple[str, ...], settings: tuple[tuple[str, str], ...]) -> None:
+def _make(owner: int, address: Path, modules: tuple[str, ...], settings: Settings) -> None:
     python = Path(f"{address}.python")
     python.write_text(f"#!{sys.executable} -IS\n{_INTERPRETER.read_text(encoding='utf-8')}", encoding="utf-8")
     python.chmod(0o755)
@@ -128,6 +132,7 @@ def _start(owner: int, address: Path, modules: tuple[str, ...], settings: tuple[
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            start_new_session=True,  # Ctrl-C is for its owner
         )
     until = time.monotonic() + _START_SECONDS
     while not address.exists():

@@ -15,7 +15,7 @@ connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
 connection.connect(__file__.removesuffix(".python"))
 streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
 connection.sendmsg([b"-"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
-connection.sendall(marshal.dumps(([], dict(os.environ), os.getcwd(), sys.executable)))
+connection.sendall(marshal.dumps(([], dict(os.environ), os.getcwd())))
 answer = connection.recv(16)
 code = marshal.loads(answer) if answer else 1
 sys.exit(code if code >= 0 else 128 - code)

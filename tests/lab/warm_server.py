@@ -1,8 +1,8 @@
 """python -m lab.warm_server OWNER SOCKET MODULE…: run programs for `lab.warm`, forked where MODULEs are imported.
 
 Who connects sends standard input, output and error as descriptors, and what Python would be started with: arguments
-(`-m MODULE ARGUMENT…`, or none for a program on standard input), environment, directory, and its own path. The answer
-is the exit code. A program whose caller goes away is killed; the server ends with the process OWNER.
+(`-m MODULE ARGUMENT…`, or none for a program on standard input), environment and directory. The answer is the exit
+code. A program whose caller goes away is ended; the server ends with the process OWNER.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ import sys
 import types
 from pathlib import Path
 
+_PATIENCE_SECONDS = 10
+
 
 def main(owner: int, address: Path, modules: list[str]) -> None:
     """Serve; in forks, be the program that was asked for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
     for name in modules:
         importlib.import_module(name)
     gc.freeze()  # else the first collection in each fork copies all of it
     connection = _asked(owner, address)
     _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as stream:
-        arguments, environment, place, sys.executable = marshal.load(stream)
+        arguments, environment, place = marshal.load(stream)
     program = os.fork()
     if program:
         _answer(connection, program)
@@ -39,7 +40,6 @@ def main(owner: int, address: Path, modules: list[str]) -> None:
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
@@ -70,7 +70,9 @@ def _answer(connection: socket.socket, program: int) -> None:
     """Wait for the program's end, or the caller's."""
     ended = os.pidfd_open(program)
     if ended not in select.select([ended, connection.fileno()], [], [])[0]:
-        os.kill(program, signal.SIGKILL)
+        os.kill(program, signal.SIGTERM)
+        if not select.select([ended], [], [], _PATIENCE_SECONDS)[0]:
+            os.kill(program, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
     try:
         connection.sendall(marshal.dumps(code))

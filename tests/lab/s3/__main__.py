@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 from lab.s3.app import App
@@ -26,7 +25,6 @@ def main() -> None:
     parser.add_argument("--ready-file", type=Path)
     parser.add_argument("--data-dir", type=Path, help="where large bodies are kept while the server runs")
     parser.add_argument("--access-key", default=ACCESS_KEY)
-    parser.add_argument("--until-eof", action="store_true", help="end when stdin closes: never outlive a killed test")
     options = parser.parse_args()
     os.environ["MOTO_ACCOUNT_ID"] = "123456789012"  # spares moto a search through IAM for each request
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -35,12 +33,10 @@ def main() -> None:
 
 
 def serve(options: argparse.Namespace, data_dir: Path) -> None:
-    """Answer until a signal, or the end of stdin."""
+    """Answer until a signal."""
     with Server(
         (options.host, options.port), App(options.access_key, os.environ.get(SECRET_VARIABLE, SECRET)), data_dir
     ) as server:
-        if options.until_eof:
-            threading.Thread(target=_end_with_stdin, daemon=True).start()
         if options.ready_file:
             _announce(options.ready_file, options.host, server.server_address[1])
         try:
@@ -55,13 +51,6 @@ def _announce(path: Path, host: str, port: int) -> None:
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps({"endpoint_url": f"http://{shown}:{port}", "pid": os.getpid()}))
     draft.replace(path)
-
-
-def _end_with_stdin() -> None:
-    # Unbuffered: a thread inside sys.stdin's lock would disturb the interpreter's shutdown.
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import subprocess
-import sys
+import select
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
+from lab import warm
 from lab.s3.__main__ import ACCESS_KEY, SECRET, SECRET_VARIABLE
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -38,7 +39,8 @@ class S3Lab:
         self._host, self._port = host, port
         self._own_dir = tempfile.TemporaryDirectory(prefix="lab-s3-log-") if log_dir is None else None
         self.log_dir = Path(self._own_dir.name if self._own_dir else str(log_dir))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._program: socket.socket | None = None
+        self.pid = 0
 
     @classmethod
     def start(cls, log_dir: Path | str | None = None, **options: Any) -> S3Lab:
@@ -49,15 +51,13 @@ class S3Lab:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         ready = self.log_dir / "s3-ready.json"
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "lab.s3", "--host", self._host, "--port", str(self._port), "--until-eof"]
-        command += ["--ready-file", str(ready), "--access-key", self.access_key]
-        paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), SECRET_VARIABLE: self.secret_key}
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-        self.endpoint_url = self._wait(ready)["endpoint_url"]
+        arguments = ["-m", "lab.s3", "--host", self._host, "--port", str(self._port)]
+        arguments += ["--ready-file", str(ready), "--access-key", self.access_key]
+        environment = {**os.environ, SECRET_VARIABLE: self.secret_key}
+        with self.log_file.open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            self._program = warm.start(("lab.s3.app",), arguments, (nothing, log, log), environment)
+        told = self._wait(ready)
+        self.endpoint_url, self.pid = told["endpoint_url"], told["pid"]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -73,35 +73,21 @@ class S3Lab:
         """Where it listens."""
         return urlsplit(self.endpoint_url).port or 0
 
-    @property
-    def pid(self) -> int:
-        """The server's process."""
-        assert self._process is not None
-        return self._process.pid
-
     def _wait(self, ready: Path, seconds: float = 60.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while not ready.exists():
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if select.select([self._program], [], [], 0.02)[0] or time.monotonic() > deadline:
                 self.stop()
                 raise LabError(f"the S3 server did not start: {self.log_file.read_text()[-2000:]}")
-            time.sleep(0.02)
         answer: dict[str, Any] = json.loads(ready.read_text())
         return answer
 
     def stop(self) -> None:
         """End the server; its data go with it."""
-        if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        if self._program is not None:
+            self._program.shutdown(socket.SHUT_WR)
+            warm.ended(self._program, None)
+            self._program = None
         if self._own_dir is not None:
             self._own_dir.cleanup()
 
