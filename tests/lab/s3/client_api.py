@@ -56,7 +56,7 @@ class S3Lab:
         environment = {**os.environ, SECRET_VARIABLE: self.secret_key}
         with self.log_file.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             self._program = warm.start(("lab.s3.app",), arguments, (nothing, log, log), environment)
-        told = self._wait(ready)
+        told = self._wait(self._program, ready)
         self.endpoint_url, self.pid = told["endpoint_url"], told["pid"]
         return self
 
@@ -73,10 +73,10 @@ class S3Lab:
         """Where it listens."""
         return urlsplit(self.endpoint_url).port or 0
 
-    def _wait(self, ready: Path, seconds: float = 60.0) -> dict[str, Any]:
+    def _wait(self, program: socket.socket, ready: Path, seconds: float = 60.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while not ready.exists():
-            if select.select([self._program], [], [], 0.02)[0] or time.monotonic() > deadline:
+            if select.select([program], [], [], 0.02)[0] or time.monotonic() > deadline:
                 self.stop()
                 raise LabError(f"the S3 server did not start: {self.log_file.read_text()[-2000:]}")
         answer: dict[str, Any] = json.loads(ready.read_text())
