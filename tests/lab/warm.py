@@ -104,7 +104,10 @@ def ended(connection: socket.socket, seconds: float | None) -> int:
     """The exit code of a program, once it has ended. Raises TimeoutError."""
     with connection:
         connection.settimeout(seconds)
-        return int(marshal.loads(connection.recv(16)))
+        answer = connection.recv(16)
+    if not answer:
+        raise LabError("the server of a program was killed, and the program with it")
+    return int(marshal.loads(answer))
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 Most of it is YAML: the table of the names that Ansible's own plugins had, and the options of each kind of plugin.
 """
 
+import gc
 import importlib
 import warnings
 
@@ -33,3 +34,5 @@ loader.connection_loader.get("community.docker.docker", class_only=True)
 for direction in Direction:
     get_module_encoder("legacy", direction)
     get_module_decoder("legacy", direction)
+# A playbook of a test ends before it matters, and what is looked at in a worker is copied into it.
+gc.disable()
