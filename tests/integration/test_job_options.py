@@ -12,6 +12,7 @@ from integration.conftest import Job, RunPlaybook
 from integration.errors.playing import Task, play, refused, start, succeeded
 from integration.errors.playing import results as results_of
 
+from lab import play as lab_play
 from lab import trees
 from lab.s3.client_api import S3Lab
 
@@ -121,25 +122,24 @@ def test_encryption_by_s3(
     assert {(head["ServerSideEncryption"], head.get("SSEKMSKeyId")) for head in heads} == {says}
 
 
-def test_progress_is_seen_from_another_terminal(
-    job: Job, s3: S3Lab, source: Path, tmp_path: Path, playbook: RunPlaybook
-) -> None:
+def test_progress_is_seen_from_another_terminal(job: Job, s3: S3Lab, source: Path, tmp_path: Path) -> None:
     (source / "large").write_bytes(bytes((at * at) % 251 for at in range(1 << 16)) * 200)
     job.update(progress=True, concurrency=0, compression=False, volume_size=1)
     s3.fault(operation="PutObject", kind="latency", seconds=1)
     running = start({"backup": backup(job)}, tmp_path)
     file = Path(job["state_dir"], job["name"], "progress.json")
     on: list[dict[str, Any]] = []
-    shown: list[Any] = []
+    other: lab_play.Run | None = None
     while running.process.poll() is None:
         record = json.loads(file.read_text()) if file.exists() else {}
         if record.get("running") and record not in on:
             on.append(record)
-        if record.get("percent") and not shown:
-            found = playbook("permafrost.backup.progress", duplicity_jobs=[job])
-            shown = [task.result["results"][0]["msg"] for task in found.tasks if task.name == "Show"]
+        if record.get("percent") and not other:
+            other = lab_play.start("permafrost.backup.progress", tmp_path, duplicity_jobs=[job])
         time.sleep(0.2)
     assert succeeded(results_of(running.wait())["backup"])["action"] == "full"
+    assert other
+    shown = [task.result["results"][0]["msg"] for task in other.wait().tasks if task.name == "Show"]
     assert [(one["running"], one["percent"] > 0) for one in shown] == [(True, True)], "in the middle of it"
     assert len(on) >= 3
     percents = [one["percent"] for one in on if one["percent"] is not None]

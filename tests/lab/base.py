@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -124,5 +125,6 @@ def _import(host: str, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(LabError):  # told when it is needed
+    with contextlib.suppress(Exception):  # whatever it is, it is told when the image is needed
+        importlib.import_module("docker")  # at once: pip may replace what it needs meanwhile
         ensure(engine.ensure())

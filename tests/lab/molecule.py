@@ -69,7 +69,6 @@ def surroundings() -> Iterator[dict[str, str]]:
         authority.write_bytes(registry.authority.certificate)
         yield {
             **os.environ,
-            "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
             "ANSIBLE_FORCE_COLOR": "false",
             "COLUMNS": "160",
             "MOLECULE_COMMAND_BORDERS": "false",
@@ -123,7 +122,8 @@ def run(name: str, environment: dict[str, str], output: TextIO) -> Outcome:
     started = time.monotonic()
     results = PLACE / f"{name}.jsonl"
     results.unlink(missing_ok=True)
-    settings = {**environment, "LAB_RESULTS": str(results)}
+    path = os.pathsep.join([str(BIN), environment["PATH"]])
+    settings = {**environment, "LAB_RESULTS": str(results), "PATH": path}
     argv = ["molecule", "test", "-s", name]
     code = subprocess.run(
         argv, cwd=CHECKOUT, env=settings, stdout=output, stderr=subprocess.STDOUT, check=False

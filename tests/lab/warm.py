@@ -2,20 +2,22 @@
 
 Half of a short playbook's time is the import of Ansible and the packing of modules, and two thirds of a module's are
 what it imports; the tests run hundreds of the one and thousands of the other. They are the same programs with the same
-arguments. Who has to send them signals, look at their environment or give them a terminal starts them as commands of
-their own (`lab.play.start`, `lab.kills.ModuleProcess`).
+arguments, but the table of processes shows their server's. Who has to send them signals, look at their arguments or
+environment, or give them a terminal starts them as commands of their own (`lab.play.start`, `lab.kills.ModuleProcess`).
 
 `python -m lab.warm ARGUMENT…` is ansible-playbook for those who look for a command.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import json
 import marshal
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,7 +44,9 @@ Settings = tuple[tuple[str, str], ...]
 def home() -> tuple[int, Path]:
     """The process and the directory of the servers: this process and a new one, unless there is a home already."""
     if _HOME not in os.environ:
-        os.environ[_HOME] = f"{os.getpid()} /tmp/warm-{secrets.token_hex(4)}"  # addresses must be short
+        place = f"/tmp/warm-{secrets.token_hex(4)}"  # addresses must be short
+        os.environ[_HOME] = f"{os.getpid()} {place}"
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
     owner, place = os.environ[_HOME].split()
     return int(owner), Path(place)
 
@@ -106,7 +110,7 @@ def ended(connection: socket.socket, seconds: float | None) -> int:
         connection.settimeout(seconds)
         answer = connection.recv(16)
     if not answer:
-        raise LabError("the server of a program was killed, and the program with it")
+        raise LabError("whoever waited for the end of a program was killed")
     return int(marshal.loads(answer))
 
 

@@ -2,7 +2,8 @@
 
 Who connects sends standard input, output and error as descriptors, and what Python would be started with: arguments
 (`-m MODULE ARGUMENT…`, or none for a program on standard input), environment and directory. The answer is the exit
-code. A program whose caller goes away is ended; the server ends with the process OWNER.
+code. A program whose caller goes away is ended; the server ends with the process OWNER. All else that a process
+inherits, such as its umask, is the server's.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
+import time
 import types
 from pathlib import Path
 
-_PATIENCE_SECONDS = 10
+_PATIENCE_SECONDS = 60  # longer than a module takes to stop its container
 
 
 def main(owner: int, address: Path, modules: list[str]) -> None:
     """Serve; in forks, be the program that was asked for."""
+    alive = _watched(owner, address)
     for name in modules:
         importlib.import_module(name)
     gc.freeze()  # else the first collection in each fork copies all of it
-    connection = _asked(owner, address)
+    connection = _asked(alive, address)
     _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as stream:
         arguments, environment, place = marshal.load(stream)
@@ -42,13 +46,23 @@ def main(owner: int, address: Path, modules: list[str]) -> None:
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
+    tempfile.tempdir = None  # what the server found by its own environment
     os.chdir(place)
     _be(arguments)
 
 
-def _asked(owner: int, address: Path) -> socket.socket:
+def _watched(owner: int, address: Path) -> int:
+    """A descriptor that tells the end of the owner; who comes too late goes at once."""
+    try:
+        return os.pidfd_open(owner)
+    except ProcessLookupError:
+        shutil.rmtree(address.parent, ignore_errors=True)
+        sys.exit()
+
+
+def _asked(alive: int, address: Path) -> socket.socket:
     """A connection, in a process of its own; the server itself never returns."""
-    alive = os.pidfd_open(owner)
     draft = Path(f"{address}.new")  # who sees the socket may connect
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(draft))
@@ -59,7 +73,8 @@ def _asked(owner: int, address: Path) -> socket.socket:
             connection, _ = listener.accept()
             if not os.fork():
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                vars(atexit)["_clear"]()  # temporary files are the server's own
+                # Temporary files are the server's own. What else would be done at the end has not begun in it.
+                vars(atexit)["_clear"]()
                 return connection
             connection.close()
     shutil.rmtree(address.parent, ignore_errors=True)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from lab_s3.helpers import frozen, refused, thaw
 
-from lab.s3.client_api import LabError, S3Lab
+from lab.places import LabError
+from lab.s3.client_api import S3Lab
 
 NUMBERS = itertools.count(1)
 Somebody = Callable[..., Any]

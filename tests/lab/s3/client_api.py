@@ -18,13 +18,8 @@ import boto3
 from botocore.config import Config
 
 from lab import warm
+from lab.places import LabError
 from lab.s3.__main__ import ACCESS_KEY, SECRET, SECRET_VARIABLE
-
-TESTS = Path(__file__).resolve().parents[2]
-
-
-class LabError(RuntimeError):
-    """The lab's server did not start, or refused a control request."""
 
 
 class S3Lab:
@@ -84,10 +79,10 @@ class S3Lab:
 
     def stop(self) -> None:
         """End the server; its data go with it."""
-        if self._program is not None:
-            self._program.shutdown(socket.SHUT_WR)
-            warm.ended(self._program, None)
-            self._program = None
+        program, self._program = self._program, None
+        if program is not None:
+            program.shutdown(socket.SHUT_WR)
+            warm.ended(program, None)
         if self._own_dir is not None:
             self._own_dir.cleanup()
 
