@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 import yaml
 from integration.conftest import Job, RunPlaybook
@@ -68,9 +69,11 @@ class Fleet:
             run = play.start("permafrost.backup.drill", self.place, inventory=self.hosts, **self.cold(1))
             kills.until(lambda: run.process.poll() is not None or watch.running("restore"), "a restore", 300)
             assert run.process.poll() is None, run.output
+            others = psutil.Process(run.process.pid).children(recursive=True)
             run.process.kill()
             run.wait()
             assert list(self.drills.rglob("report.json"))
+            psutil.wait_procs(others, 120)  # the module goes on by itself, and may start one more container
             watch.wait_quiet()
 
 

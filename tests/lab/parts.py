@@ -33,7 +33,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
     "page": [(*PYTEST, "tests/page")],
     "lab": [(*PYTEST, "tests/lab_s3")],
     "image": [(*PYTEST, "-n", "2", *BY_FILE, "tests/image")],
-    "integration": [(*PYTEST, "-n", "3", *BY_FILE, "tests/integration")],
+    "integration": [(*PYTEST, "-n", "4", *BY_FILE, "tests/integration")],
     "molecule": [("python", "-m", "lab.molecule")],
 }
 # Hosts wait for their systemd, and for each other, a good third of the time: this runs behind all others, which follow
