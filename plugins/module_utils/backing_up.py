@@ -195,7 +195,7 @@ def _check_clock(sets: list[BackupSet]) -> None:
 
 def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.Run) -> dict[str, Any]:
     job = archive.job
-    rewrites = _rewrites(archive)
+    rewrites = None if run.begun_anew else _rewrites(archive)
     result = {
         "changed": False,
         "command": list(spec.argv),

@@ -37,6 +37,7 @@ _PROGRESS_NUMBERS = 6
 
 SKIPPED = "Skipped volume upload"
 RESUMED = "backup left a partial set, restarting"
+BEGUN_ANEW = "Restart is impossible"
 FULL_FORCED = "forcing full backup"
 LAST_FULL = "Last full backup date:"
 REQUIRED = "Required volumes to restore:"
@@ -131,6 +132,7 @@ class Run:
     elapsed_seconds: float = 0.0
     skipped: bool = False
     resumed: bool = False
+    begun_anew: bool = False
     full: bool = False
     last_full: bool = False
 
@@ -206,6 +208,8 @@ def _notice(run: Run, event: Event) -> None:
         run.skipped = True
     elif RESUMED in event.text:
         run.resumed = True
+    elif BEGUN_ANEW in event.text:  # said after the line above: S3 has too few volumes, or more than the manifest knows
+        run.resumed, run.begun_anew = False, True
     elif FULL_FORCED in event.text:
         run.full = True
     elif event.text.startswith(LAST_FULL):

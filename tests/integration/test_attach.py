@@ -313,3 +313,36 @@ def test_a_volume_that_is_gone_is_not_resumed_upon(
 def _partial_volumes(job: Job) -> int:
     parts = Path(job["state_dir"], job["name"], "archive", job["name"]).glob("*.manifest.part")
     return max((part.read_text().count("Volume ") for part in parts), default=0)
+
+
+def test_a_resumption_killed_before_it_heard_that_its_first_volume_is_stored(
+    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
+) -> None:
+    """With the next volume stored as well duplicity went on behind both, and the manifest meant the old one."""
+    time.sleep(2.1)  # beyond the margin of doubt
+    s3.clear_faults()
+    s3.fault("PutObject", ".vol3.")
+    left_alone({**slow, "concurrency": 0}, watch)
+    kills.until(lambda: _partial_volumes(slow) == 2, "two volumes in the partial manifest")
+    watch.kill(signal.SIGKILL)
+    watch.wait_quiet()
+    s3.clear_faults()
+    s3.fault("PutObject", ".vol2.", kind="late", seconds=30)
+    s3.fault("PutObject", ".vol4.")
+    old = _second_volume(slow, s3)
+    left_alone(slow, watch)
+    kills.until(lambda: _second_volume(slow, s3) != old, "the volume is written anew")
+    time.sleep(2)  # for the next one, if it does not wait
+    watch.kill(signal.SIGKILL)
+    watch.wait_quiet()
+    s3.clear_faults()
+    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
+    # Begun anew, for S3 has more than the manifest knows.
+    assert (result["action"], result["resumed"]) == ("full", False)
+    restores_well(slow, source, tmp_path / "dest")
+
+
+def _second_volume(job: Job, s3: S3Lab) -> str:
+    """The ETag of a set's second volume."""
+    state = s3.state(job["target"].split("/")[2])
+    return next(str(one["etag"]) for one in state if ".vol2." in one["key"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from lab_s3.helpers import frozen, refused, thaw
 
 from lab import warm
@@ -85,6 +85,14 @@ def test_latency_delays_and_then_serves(lab: S3Lab, s3: Any, bucket: str) -> Non
     begun = time.monotonic()
     s3.list_objects_v2(Bucket=bucket)
     assert time.monotonic() - begun >= 0.4
+
+
+def test_a_late_answer_is_to_what_was_done_at_once(lab: S3Lab, s3: Any, bucket: str) -> None:
+    lab.fault("PutObject", kind="late", seconds=5)
+    hasty = lab.client(config=Config(read_timeout=1, retries={"total_max_attempts": 1}))
+    with pytest.raises(ReadTimeoutError):
+        hasty.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
 def test_a_probability_strikes_some(lab: S3Lab, s3: Any, bucket: str) -> None:

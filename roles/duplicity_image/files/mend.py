@@ -92,6 +92,22 @@ MENDS = (
 """,
     ),
     Mend(
+        "dup_main.py",
+        "The manifest on disk went on listing a volume that a resumption writes anew, with the old one's hash. Killed "
+        "when S3 had the new one and the next, the next resumption went on behind both, and the set was never to be "
+        "restored. What stands above the volume listed last is void.",
+        """\
+        mf.fh = man_outfp
+        last_block = config.restart.last_block
+""",
+        """\
+        mf.fh = man_outfp
+        mf.add_volume_info(mf.volume_info_dict[config.restart.start_vol])
+        man_outfp.flush()
+        last_block = config.restart.last_block
+""",
+    ),
+    Mend(
         "diffdir.py",
         "Two messages a file took a tenth of the time of small files, only to be dropped.",
         """\

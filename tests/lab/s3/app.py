@@ -78,4 +78,6 @@ class App:
         self.faults.strike(request)
         go_on()
         request.body = incoming.receive(as_object=request.operation in OBJECT_BODIES)
-        return self.own.get(request.operation, call_moto)(request)
+        response = self.own.get(request.operation, call_moto)(request)
+        self.faults.delay(request)
+        return response

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from lab.s3.message import Request, ResetError, S3Error, slow_down
 from lab.s3.signature import require_fresh
 
-KINDS = ("503", "500", "reset", "latency", "skew", "expedited")
+KINDS = ("503", "500", "reset", "latency", "late", "skew", "expedited")
+# Whoever strikes by one of these asks for it by name; all others strike before a request is served.
+ASKED_FOR = ("late", "expedited")
 
 
 @dataclass(slots=True)
@@ -70,14 +72,20 @@ class Faults:
         if rule.kind == "reset":
             raise ResetError
 
+    def delay(self, request: Request) -> None:
+        """Wait, after the request was served, if its answer is to be late."""
+        rule = self._take(request, "late")
+        if rule is not None:
+            time.sleep(rule.seconds)
+
     def no_expedited_capacity(self, request: Request) -> bool:
         """Asked by RestoreObject for an Expedited request, because only there the tier is known."""
-        return self._take(request, expedited=True) is not None
+        return self._take(request, "expedited") is not None
 
-    def _take(self, request: Request, expedited: bool = False) -> Fault | None:
+    def _take(self, request: Request, kind: str | None = None) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if (rule.kind == "expedited") is expedited and rule.matches(request):
+                if (rule.kind if rule.kind in ASKED_FOR else None) == kind and rule.matches(request):
                     if rule.probability < 1.0 and random.random() >= rule.probability:
                         continue
                     if rule.count is not None:
