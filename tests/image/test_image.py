@@ -10,6 +10,8 @@ import time
 import pytest
 from docker import DockerClient
 
+from lab import kills
+
 # Writes a volume of very different data with duplicity's own class and tells whether zlib made the stream: zlib's
 # output depends on data and level alone, so compressing the content again gives the same bytes, or another maker.
 WHO_COMPRESSED = """
@@ -41,8 +43,10 @@ def test_runs_as_nobody_with_an_entrypoint(ours: str, run) -> None:
 
 
 def test_signals_end_it_through_the_init(ours: str, engine: DockerClient) -> None:
-    container = engine.containers.run(ours, ["sleep", "60"], init=True, detach=True, labels=["permafrost.lab"])
+    command = ["sh", "-c", "echo begun; exec sleep 60"]
+    container = engine.containers.run(ours, command, init=True, detach=True, labels=["permafrost.lab"])
     try:
+        kills.until(container.logs, "the init has begun the command: before that nothing takes a signal")
         container.kill("SIGTERM")
         assert container.wait(timeout=10)["StatusCode"] == 143
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,7 +84,7 @@ def written(s3: S3Lab, image: str) -> Iterator[History]:
         trees.make(stage.source, files=20)
         (stage.source / "data").write_bytes(os.urandom(2_500_000))
         for turn, kind in enumerate(KINDS):
-            next_second()
+            trees.next_second()
             trees.change(stage.source, turn)
             snapshots.append(trees.snapshot(stage.source))
             ran = stage.backup(full=kind == "full")
@@ -94,11 +93,6 @@ def written(s3: S3Lab, image: str) -> Iterator[History]:
             stamp = re.findall(r"\d{8}T\d{6}Z", newest.name)[-1]
             times.append(datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc))
         yield History(s3, stage, image, times, snapshots)
-
-
-def next_second() -> None:
-    """duplicity's times are whole seconds, and two sets of one second would be one."""
-    time.sleep(1.05 - time.time() % 1)
 
 
 def stages_time(time: datetime) -> str:

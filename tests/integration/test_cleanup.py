@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from integration.conftest import RunPlaybook
-from integration.history import BUCKET, NO_ENGINE, History, chain_times, cleanup, next_second, stages_time, written
+from integration.history import BUCKET, NO_ENGINE, History, chain_times, cleanup, stages_time, written
 
 from ansible_collections.permafrost.backup.plugins.module_utils import cleaning, command, errors
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import RETENTION
@@ -169,7 +169,7 @@ def test_a_keeper_cleans_up_for_all_and_a_failure_stops_nobody(
 def goes_on(history: History, tmp_path: Path) -> None:
     """On the job's own host, with its old archive directory: an incremental, and all that was kept comes back."""
     job = history.job("onward", tmp_path / "own")
-    next_second()
+    trees.next_second()
     (history.stage.source / "written after the cleanup").write_text("new")
     expected = {stages_time(at): tree for at, tree in zip(history.times, history.trees)}
     after = trees.snapshot(history.stage.source)

@@ -30,6 +30,7 @@ def source(job: Job) -> Path:
 
 
 def fill(place: Path, numbers: range, text: str) -> None:
+    trees.next_second()
     for number in numbers:
         noise = bytes((number * 7 + at * at * 31) % 251 for at in range(2000))
         (place / f"file {number}").write_bytes(text.encode() + noise)

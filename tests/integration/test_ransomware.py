@@ -103,6 +103,7 @@ def back_up(job: Job, work: Path) -> dict[bytes, trees.Entry]:
     for number in range(3):
         (source / f"{number}.bin").write_bytes(random.Random(number).randbytes(700_000))
     succeeded(play({"full": Task("duplicity_backup", {"job": job})}, work)["full"])
+    trees.next_second()
     (source / "0.bin").write_bytes(b"changed")
     succeeded(play({"incremental": Task("duplicity_backup", {"job": job})}, work)["incremental"])
     return trees.snapshot(source)

@@ -16,6 +16,7 @@ import stat
 import struct
 import sysconfig
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -246,6 +247,11 @@ def change(dest: Path, round: int) -> None:
     _change_kinds(dest, round)
     _turning(dest, round)
     _touch(dest, 1 + round)
+
+
+def next_second() -> None:
+    """duplicity's times are whole seconds: two sets of one second would be one, and a file of that second unchanged."""
+    time.sleep(1.05 - time.time() % 1)
 
 
 def _rewrite(path: Path, round_: int, *, appended: bool) -> None:
