@@ -88,7 +88,7 @@ class Archive:
         self.job = job
         self.source = source or str(job.source)
         self._runner = runner
-        self.rewrites: glacier.S3Object | None = None  # the volume that a resumed backup writes anew
+        self.rewrites: list[glacier.S3Object] = []  # the volumes that a resumed backup writes anew
         self.older: dict[str, glacier.S3Object] = {}  # by name, what is used in the place of the current version
         self.new_secrets = False  # whether the backup that was prepared begins a chain of other secrets
 
@@ -207,7 +207,7 @@ class Archive:
         if any(volumes is None for volumes in self._local(sets).values()):
             time = max(one.end for one in sets)
             self.succeed(command.fetch_metadata(self.job, host.run_dir(self.job, "info"), time=time), time)
-        read = self._local(sets)
+        read = self._local(sets, fetched=True)
         lacking = [stem for stem, volumes in read.items() if volumes is None]
         if lacking:
             # duplicity only warns of a manifest that it cannot read, and goes on without it.
@@ -226,9 +226,14 @@ class Archive:
             if complete & set(archive_dir.partial_manifests(self.job)):
                 archive_dir.forget_partial(self.job)
 
-    def _local(self, sets: list[manifest.BackupSet]) -> dict[str, list[manifest.Volume] | None]:
+    def _local(
+        self, sets: list[manifest.BackupSet], *, fetched: bool = False
+    ) -> dict[str, list[manifest.Volume] | None]:
         local = archive_dir.manifests(self.job)
-        return {one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one) for one in sets}
+        return {
+            one.manifest_stem: manifest.usable_volumes(local.get(one.manifest_stem), one, fetched=fetched)
+            for one in sets
+        }
 
     def _drop_unusable(self, sets: list[manifest.BackupSet]) -> None:
         """Make duplicity fetch anew what was cut off on this host: it would believe the local copy."""
@@ -344,7 +349,9 @@ class Archive:
         read = self._local(sets)
         if not self.job.encrypted:
             lacking = [one for one in sets if read[one.manifest_stem] is None]
-            read.update({one.manifest_stem: manifest.usable_volumes(self._head(one), one) for one in lacking})
+            read.update(
+                {one.manifest_stem: manifest.usable_volumes(self._head(one), one, fetched=True) for one in lacking}
+            )
         if None in read.values():
             return self.manifests(sets)
         return {stem: volumes or [] for stem, volumes in read.items()}

@@ -135,6 +135,8 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
     """What can be known before a container starts, each with its own message."""
     job = archive.job
     sources.require(archive.source)
+    if not check_mode:
+        resuming.await_uploads(job)
     listing = archive.listing()
     sets = [one for chain in archive.collection(listing).chains for one in chain.sets]
     _check_clock(sets)
@@ -150,9 +152,6 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
         archive.forget_finished_parts(sets)
         resuming.forget_other_secrets(job, archive.new_secrets)
         resumes = resuming.settle(job, archive.source, interrupted, listing)
-        if resumes:
-            listing = archive.listing()  # with what the killed run had sent
-            interrupted = archive.collection(listing).interrupted
     if resumes:
         archive.rewrites = resuming.rewritten(job, interrupted, listing)
 
@@ -208,7 +207,10 @@ def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.R
         "unreadable_count": run.unreadable_count,
         "warnings_of_duplicity": [log.shown(text) for text in run.warnings],
         "rewrites": rewrites,
-        "warnings": [_told(job, rewrites)] if rewrites and rewrites["early_days"] else [],
+        "warnings": [
+            *([_told(job, rewrites)] if rewrites and rewrites["early_days"] else []),
+            *([_of_left_over(job, run.left_over)] if run.left_over else []),
+        ],
     }
     if finished.previous:
         result["previous_run"] = finished.previous
@@ -216,19 +218,30 @@ def _facts(archive: Archive, spec: ContainerSpec, finished: Finished, run: log.R
 
 
 def _rewrites(archive: Archive) -> dict[str, Any] | None:
-    """The volume of an interrupted run that this one writes anew, and for how long S3 goes on billing the old one."""
-    one = archive.rewrites
-    if one is None:
+    """What this run writes anew of an interrupted one, and for how long S3 goes on billing the old volumes."""
+    if not archive.rewrites:
         return None
-    days = billed.days_left(one, datetime.now(timezone.utc))
-    return {"key": one.key, "size_bytes": one.size_bytes, "storage_class": one.storage_class, "early_days": days}
+    now = datetime.now(timezone.utc)
+    return {
+        "key": archive.rewrites[0].key,
+        "size_bytes": sum(one.size_bytes for one in archive.rewrites),
+        "storage_class": archive.rewrites[0].storage_class,
+        "early_days": max(billed.days_left(one, now) for one in archive.rewrites),
+    }
 
 
 def _told(job: Job, rewrites: dict[str, Any]) -> str:
     return (
-        f"Job {job.name}: to go on with an interrupted backup, {rewrites['key']} is written anew. S3 bills the "
-        f"{rewrites['size_bytes']} bytes of the old one, in {rewrites['storage_class']}, for {rewrites['early_days']} "
-        "days more."
+        f"Job {job.name}: to go on with an interrupted backup, what is stored from {rewrites['key']} on is written "
+        f"anew. S3 bills the {rewrites['size_bytes']} bytes of the old volumes, in {rewrites['storage_class']}, for "
+        f"{rewrites['early_days']} days more."
+    )
+
+
+def _of_left_over(job: Job, said: str) -> str:
+    return (
+        f"Job {job.name}: {said} It could not be deleted, so a new chain was begun beside it. duplicity_cleanup "
+        "deletes it, with credentials that may."
     )
 
 

@@ -37,6 +37,7 @@ _PROGRESS_NUMBERS = 6
 
 SKIPPED = "Skipped volume upload"
 RESUMED = "backup left a partial set, restarting"
+LEFT_OVER = "The interrupted set of "  # the words of our image (mend.py)
 BEGUN_ANEW = "Restart is impossible"
 FULL_FORCED = "forcing full backup"
 LAST_FULL = "Last full backup date:"
@@ -133,6 +134,7 @@ class Run:
     skipped: bool = False
     resumed: bool = False
     begun_anew: bool = False
+    left_over: str = ""
     full: bool = False
     last_full: bool = False
 
@@ -186,6 +188,8 @@ def _warning(run: Run, event: Event) -> None:
     elif event.code in WARN_FAILED:
         _keep(run.failed_paths, _name(event))
         _keep(run.failures, event.text)
+    elif event.text.startswith(LEFT_OVER):
+        run.left_over = event.text
     elif not event.text.startswith(_HARMLESS):
         _keep(run.warnings, event.text)
 

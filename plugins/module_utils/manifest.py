@@ -155,10 +155,11 @@ def without_files(lines: Iterable[bytes]) -> Iterator[bytes]:
             yield line
 
 
-def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume] | None:
+def usable_volumes(content: bytes | None, backup_set: BackupSet, *, fetched: bool = False) -> list[Volume] | None:
     """The volumes of a set's manifest, or None when the manifest is absent or was cut off.
 
-    A local copy may be short after a full disk or a power failure; duplicity would believe it and restore a part.
+    A local copy may be short after a full disk or a power failure; duplicity would believe it and restore a part. One
+    that was ``fetched`` just now is whole: what the bucket has above its last volume an interrupted run left behind.
     """
     try:
         volumes = parse_manifest(content or b"")
@@ -167,7 +168,7 @@ def usable_volumes(content: bytes | None, backup_set: BackupSet) -> list[Volume]
     numbers = [volume.number for volume in volumes]
     in_order = bool(numbers) and numbers == list(range(1, len(numbers) + 1))
     whole = in_order and (content or b"").endswith(b"\n")  # else the last path may be cut off
-    return volumes if whole and numbers[-1] >= max(backup_set.volumes, default=0) else None
+    return volumes if whole and (fetched or numbers[-1] >= max(backup_set.volumes, default=0)) else None
 
 
 def _parse_volume(block: bytes) -> Volume:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether an interrupted backup may be resumed.
 
-I/O, read only, with a pause. To resume, duplicity walks the source from its beginning: it skips what the uploaded
+I/O, with a pause. To resume, duplicity walks the source from its beginning: it skips what the uploaded
 volumes hold, but computes the signatures of all of it anew. A file that changed after it was uploaded would keep its
 old content in the set, and the new signature would make every later incremental believe that it is stored. So a
 resumption is allowed only while nothing up to the last volume's end has changed, and while the bucket has all that was
@@ -37,6 +37,12 @@ _MARGIN_SECONDS = 1.0
 _IN_FLIGHT_SECONDS = 2.0
 
 
+def await_uploads(job: Job) -> None:
+    """Before the listing by which a backup is judged: what the killed run had sent comes into it, not after it."""
+    if archive_dir.partial_manifests(job):
+        time.sleep(_IN_FLIGHT_SECONDS)
+
+
 def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> bool:
     """Before a backup: make it start over where it must not resume. Call under the lock, with nothing running.
 
@@ -45,9 +51,6 @@ def settle(job: Job, source: str, interrupted: list[BackupSet], listing: Mapping
     resumes = foreseen(job, source, interrupted, listing)
     if resumes is False:
         archive_dir.forget_partial(job)
-    elif resumes:
-        # A resumption writes a volume anew. It must come after the one that the killed run had sent, not before.
-        time.sleep(_IN_FLIGHT_SECONDS)
     return bool(resumes)
 
 
@@ -55,7 +58,7 @@ def foreseen(job: Job, source: str, interrupted: list[BackupSet], listing: Mappi
     """Whether a backup would resume. None: nothing was interrupted."""
     resumes = None
     for name, content in archive_dir.partial_manifests(job).items():
-        parsed, volumes = parse_name(name), parse_manifest(content)
+        parsed, volumes = parse_name(name), _listed(content)
         stored = next((one for one in interrupted if parsed and one.end == parsed.end), None)
         if (
             parsed is None
@@ -69,14 +72,22 @@ def foreseen(job: Job, source: str, interrupted: list[BackupSet], listing: Mappi
     return resumes
 
 
-def rewritten(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> S3Object | None:
-    """The volume that a resumption writes anew: the last one, since it may lack the end of its last file."""
-    ends = {parsed.end for parsed in map(parse_name, archive_dir.partial_manifests(job)) if parsed}
+def rewritten(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Object]) -> list[S3Object]:
+    """The volumes that a resumption writes anew.
+
+    The last one, since it may lack the end of its last file, and those that the killed run had not heard of.
+    """
+    listed = {
+        parsed.end: len(_listed(content))
+        for name, content in archive_dir.partial_manifests(job).items()
+        if (parsed := parse_name(name))
+    }
     for one in interrupted:
-        if one.end in ends and 1 in one.volumes:
-            number = next(number for number in sorted(one.volumes) if number + 1 not in one.volumes)
-            return listing[one.volumes[number]]
-    return None
+        if one.end in listed and 1 in one.volumes:
+            last = next(number for number in sorted(one.volumes) if number + 1 not in one.volumes)
+            first = min(last, listed[one.end] + 1)
+            return [listing[one.volumes[number]] for number in sorted(one.volumes) if number >= first]
+    return []
 
 
 def forget_other_secrets(job: Job, new_secrets: bool) -> None:
@@ -91,6 +102,14 @@ def forget_other_secrets(job: Job, new_secrets: bool) -> None:
         archive_dir.forget_partial(job)
     if before != keys:
         records.write(job, "encryption", keys)
+
+
+def _listed(content: bytes) -> list[Volume]:
+    """The volumes of a partial manifest; none of one that was cut off, to which duplicity would add its lines."""
+    try:
+        return parse_manifest(content) if content.endswith(b"\n") else []
+    except (KeyError, IndexError, ValueError):
+        return []
 
 
 def _all_stored(volumes: list[Volume], stored: BackupSet | None, listing: Mapping[str, S3Object]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from integration.conftest import Job, RunPlaybook
 
+from ansible_collections.permafrost.backup.plugins.module_utils import policies
 from lab import kills, trees
 from lab.s3.client_api import S3Lab
 
@@ -208,7 +209,7 @@ def test_an_archive_directory_lost_after_a_kill(
     slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
 ) -> None:
     interrupt(slow, s3, watch, volumes=2)
-    shutil.rmtree(Path(slow["state_dir"], slow["name"], "archive"))
+    _lose_archive(slow)
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
     assert (result["action"], result["resumed"]) == ("full", False)
     info = kills.succeeded(kills.run("duplicity_info", job=slow))
@@ -331,14 +332,12 @@ def test_a_resumption_killed_before_it_heard_that_its_first_volume_is_stored(
     s3.fault("PutObject", ".vol4.")
     old = _second_volume(slow, s3)
     left_alone(slow, watch)
-    kills.until(lambda: _second_volume(slow, s3) != old, "the volume is written anew")
-    time.sleep(2)  # for the next one, if it does not wait
+    kills.until(lambda: _second_volume(slow, s3) != old and volumes_of(slow, s3) == 3, "both volumes are stored")
     watch.kill(signal.SIGKILL)
     watch.wait_quiet()
     s3.clear_faults()
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    # Begun anew, for S3 has more than the manifest knows.
-    assert (result["action"], result["resumed"]) == ("full", False)
+    assert (result["action"], result["resumed"]) == ("full", True)
     restores_well(slow, source, tmp_path / "dest")
 
 
@@ -346,3 +345,48 @@ def _second_volume(job: Job, s3: S3Lab) -> str:
     """The ETag of a set's second volume."""
     state = s3.state(job["target"].split("/")[2])
     return next(str(one["etag"]) for one in state if ".vol2." in one["key"])
+
+
+def test_an_interrupted_set_that_cannot_be_deleted(
+    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
+) -> None:
+    """duplicity tried to for ever, and a backup's credentials may not. A new chain is begun beside it."""
+    bucket = slow["target"].split("/")[2]
+    s3.add_key("LABBACKUP", "secret")
+    s3.set_policy("LABBACKUP", policies.policy("backup", bucket, ["web01/data"], partition="aws"))
+    slow["credentials"] = {"access_key": "LABBACKUP", "secret_key": "secret"}
+    kills.succeeded(kills.run("duplicity_backup", job=slow))
+    refill(source, 1)
+    interrupt(slow, s3, watch, volumes=volumes_of(slow, s3) + 2)
+    _lose_archive(slow)
+    anew = kills.succeeded(kills.run("duplicity_backup", job=slow))
+    assert (anew["action"], "a new chain was begun" in str(anew["warnings"])) == ("full", True)
+    refill(source, 2)
+    assert kills.succeeded(kills.run("duplicity_backup", job=slow))["action"] == "incremental"
+    info = kills.succeeded(kills.run("duplicity_info", job=slow))
+    kinds = [[one["kind"] for one in chain["sets"]] for chain in info["chains"]]
+    assert (kinds, len(info["interrupted"])) == ([["full"], ["full", "incremental"]], 1)
+    restores_well(slow, source, tmp_path / "dest")
+
+
+def test_a_volume_that_an_interrupted_run_left_above_a_complete_set(
+    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
+) -> None:
+    """As when the source has shrunk meanwhile. duplicity took the set for damaged once it had an interrupted one to
+    delete, and deleted it, too."""
+    kills.succeeded(kills.run("duplicity_backup", job=slow))
+    bucket = slow["target"].split("/")[2]
+    first = next(entry["key"] for entry in s3.state(bucket) if ".vol1." in entry["key"])
+    s3.client().copy_object(Bucket=bucket, Key=first.replace(".vol1.", ".vol9."), CopySource=f"{bucket}/{first}")
+    restores_well(slow, source, tmp_path / "before")
+    refill(source, 1)
+    interrupt(slow, s3, watch, volumes=volumes_of(slow, s3) + 2)
+    _lose_archive(slow)
+    assert kills.succeeded(kills.run("duplicity_backup", job=slow))["action"] == "incremental"
+    (chain,) = kills.succeeded(kills.run("duplicity_info", job=slow))["chains"]
+    assert [one["kind"] for one in chain["sets"]] == ["full", "incremental"]
+    restores_well(slow, source, tmp_path / "after")
+
+
+def _lose_archive(job: Job) -> None:
+    shutil.rmtree(Path(job["state_dir"], job["name"], "archive"))

@@ -95,7 +95,7 @@ MENDS = (
         "dup_main.py",
         "The manifest on disk went on listing a volume that a resumption writes anew, with the old one's hash. Killed "
         "when S3 had the new one and the next, the next resumption went on behind both, and the set was never to be "
-        "restored. What stands above the volume listed last is void.",
+        "restored. The last volume that stays is listed again: to any reader what stands above it is void.",
         """\
         mf.fh = man_outfp
         last_block = config.restart.last_block
@@ -105,6 +105,51 @@ MENDS = (
         mf.add_volume_info(mf.volume_info_dict[config.restart.start_vol])
         man_outfp.flush()
         last_block = config.restart.last_block
+""",
+    ),
+    Mend(
+        "dup_main.py",
+        "A run that was killed before it heard of the last two volumes that S3 had stored was begun anew.",
+        """\
+        mf_len = len(mf.volume_info_dict)
+        if (mf_len""",
+        """\
+        mf_len = len(mf.volume_info_dict)
+        self.start_vol = min(self.start_vol, mf_len)
+        if (mf_len""",
+    ),
+    Mend(
+        "dup_main.py",
+        "A backup deleted a set that is complete, where the bucket had other volumes than its manifest lists.",
+        """\
+            elif not last_backup.is_complete() or last_backup.is_missing():
+""",
+        """\
+            elif not last_backup.is_complete():
+""",
+    ),
+    Mend(
+        "dup_main.py",
+        "A backup that cannot delete an interrupted set tried to for ever. A new chain may stand beside it.",
+        """\
+                    config.archive_dir_path,
+                ).set_values()
+                continue
+            else:
+                break
+        break
+""",
+        """\
+                    config.archive_dir_path,
+                ).set_values()
+                chain = col_stats.get_last_backup_chain()
+                if chain and chain.get_last().get_time() == last_backup.get_time():
+                    log.Warn(f"The interrupted set of {dup_time.timetopretty(last_backup.get_time())} stays.")
+                    break
+                continue
+            else:
+                break
+        break
 """,
     ),
     Mend(
