@@ -6,7 +6,7 @@ I/O, with a pause. To resume, duplicity walks the source from its beginning: it 
 volumes hold, but computes the signatures of all of it anew. A file that changed after it was uploaded would keep its
 old content in the set, and the new signature would make every later incremental believe that it is stored. So a
 resumption is allowed only while nothing up to the last volume's end has changed, and while the bucket has all that was
-uploaded.
+uploaded. The image asks the former once more when duplicity has walked up to there (mend.py).
 
 Nor may an incremental be resumed whose signature is in the bucket already, when only its manifest was still to come:
 duplicity would take that signature for the base, see no change any more, and complete the set with an empty last volume
@@ -15,13 +15,10 @@ and an empty signature.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Mapping
 
-from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, records
+from ansible_collections.permafrost.backup.plugins.module_utils import archive_dir, changes, records
 from ansible_collections.permafrost.backup.plugins.module_utils.glacier import S3Object
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.manifest import (
@@ -31,8 +28,6 @@ from ansible_collections.permafrost.backup.plugins.module_utils.manifest import 
     parse_name,
 )
 
-# The kernel's file times run a few milliseconds behind its clock, and a set's time is cut to the second.
-_MARGIN_SECONDS = 1.0
 # How long S3 may take to store what a run had sent when it was killed.
 _IN_FLIGHT_SECONDS = 2.0
 
@@ -65,7 +60,7 @@ def foreseen(job: Job, source: str, interrupted: list[BackupSet], listing: Mappi
             or not volumes
             or (stored and stored.start and stored.signature)
             or not _all_stored(volumes, stored, listing)
-            or changed(source, volumes[-1].end, parsed.end)
+            or changes.changed(source, volumes[-1].end, parsed.end.timestamp())
         ):
             return False
         resumes = True
@@ -116,27 +111,3 @@ def _all_stored(volumes: list[Volume], stored: BackupSet | None, listing: Mappin
     """Whether the bucket has every volume of the partial manifest: duplicity itself looks at the number of the last."""
     there = {number for number, name in (stored.volumes if stored else {}).items() if listing[name].size_bytes}
     return {volume.number for volume in volumes} <= there
-
-
-def changed(source: str, last: tuple[bytes, ...], since: datetime) -> bool:
-    """Whether an entry up to ``last``, in duplicity's order, may have changed after ``since``. Doubt means yes."""
-    limit = since.timestamp() - _MARGIN_SECONDS
-    try:
-        return any(found.st_ctime >= limit for found in _up_to(os.fsencode(source), last))
-    except OSError:
-        return True
-
-
-def _up_to(top: bytes, last: tuple[bytes, ...]) -> Iterator[os.stat_result]:
-    # ctime counts, since anybody may set mtime; what was deleted or renamed shows in its directory's.
-    yield Path(os.fsdecode(top)).stat()  # a source may be a symlink, and the directory behind it counts
-    pending: list[tuple[bytes, tuple[bytes, ...]]] = [(top, ())]
-    while pending:
-        directory, index = pending.pop()
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                here = (*index, entry.name)
-                if here <= last:
-                    yield entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append((entry.path, here))

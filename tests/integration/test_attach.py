@@ -240,6 +240,25 @@ def test_what_changed_while_a_backup_was_interrupted(
     restores_well(slow, source, tmp_path / "dest")
 
 
+def test_what_changes_while_a_resumption_begins(
+    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
+) -> None:
+    """After the task has looked, and before duplicity has."""
+    time.sleep(2.1)
+    interrupt(slow, s3, watch, volumes=3)
+    s3.clear_faults()
+    for operation in ("ListObjects", "ListObjectsV2"):
+        s3.fault(operation, kind="latency", seconds=2)
+    task = backup(slow)
+    watch.wait_running(task)
+    (source / "data 0").write_bytes(b"changed while duplicity waits for its listing")
+    result = kills.succeeded(task.ended())
+    assert (result["action"], result["resumed"]) == ("full", False)
+    s3.clear_faults()
+    kills.succeeded(kills.run("duplicity_backup", job=slow))
+    restores_well(slow, source, tmp_path / "dest")
+
+
 def test_resumes_what_did_not_change(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     time.sleep(2.1)
     interrupt(slow, s3, watch, volumes=3)

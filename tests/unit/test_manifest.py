@@ -318,6 +318,9 @@ def test_a_manifest_that_was_cut_off_is_not_used() -> None:
     assert manifest.usable_volumes(None, backup_set) is None
     for cut in range(content.rindex(b"    EndingPath") + len(b"    EndingPath     b ")):
         assert manifest.usable_volumes(content[:cut], backup_set) is None
+    backup_set.volumes[3] = "left behind by an interrupted run, or what was cut off"
+    assert manifest.usable_volumes(content, backup_set) is None
+    assert manifest.usable_volumes(content, backup_set, fetched=True) == whole
 
 
 def listed(content: bytes) -> list[manifest.Change | int]:

@@ -109,6 +109,34 @@ MENDS = (
     ),
     Mend(
         "dup_main.py",
+        "What had changed since it was stored got the signature of its new content, and was never stored. The module "
+        "asks before duplicity begins (resuming.py), and that may be hours before it is here.",
+        """\
+            % (util.uindex(last_index), util.uindex(tarblock_iter.previous_index)),
+            log.ErrorCode.restart_file_not_found,
+        )
+
+
+def write_multivol(""",
+        """\
+            % (util.uindex(last_index), util.uindex(tarblock_iter.previous_index)),
+            log.ErrorCode.restart_file_not_found,
+        )
+
+    sys.path.append("/opt/permafrost")
+    from ansible_collections.permafrost.backup.plugins.module_utils import changes
+
+    begun = config.restart.time or config.restart.end_time
+    if changes.changed(os.fsdecode(config.local_path.name), last_index, begun):
+        log.Notice("RESTART: The source has changed. Restart is impossible...starting backup from beginning.")
+        config.restart.last_backup.delete()
+        os.execve(sys.argv[0], sys.argv, os.environ)
+
+
+def write_multivol(""",
+    ),
+    Mend(
+        "dup_main.py",
         "A run that was killed before it heard of the last two volumes that S3 had stored was begun anew.",
         """\
         mf_len = len(mf.volume_info_dict)

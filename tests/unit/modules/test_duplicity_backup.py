@@ -275,16 +275,24 @@ def test_a_volume_that_is_written_anew_is_told(world: World, monkeypatch: pytest
     world.drop("duplicity-new")
     world.change(".difftar", storage_class="DEEP_ARCHIVE", last_modified=datetime.now(timezone.utc))
     (archive / f"{name}.part").write_bytes(content)
-    monkeypatch.setattr(resuming, "changed", lambda *_args: False)
+    monkeypatch.setattr(resuming.changes, "changed", lambda *_args: False)
     monkeypatch.setattr(resuming.time, "sleep", lambda _seconds: None)
     world.replies.update(check="check-changed", backup="incremental")
     checked = world.run(duplicity_backup, {"job": world.job()}, check=True)
     assert (checked["rewrites"]["key"], checked["rewrites"]["early_days"]) == (volumes[-1], 180)
     assert "is written anew" in str(checked["warnings"])
+    second = content.index(b"Volume 2:")
+    (archive / f"{name}.part").write_bytes(content[:second])
+    unheard = world.run(duplicity_backup, {"job": world.job()}, check=True)["rewrites"]
+    sizes = [world.objects[key].size_bytes for key in volumes]
+    assert (unheard["key"], unheard["size_bytes"]) == (volumes[1], sum(sizes[1:]))
+    (archive / f"{name}.part").write_bytes(content[: second + 30])
+    assert world.run(duplicity_backup, {"job": world.job()}, check=True)["rewrites"] is None, "it was cut off"
+    (archive / f"{name}.part").write_bytes(content)
     world.change(".difftar", storage_class="STANDARD")
     free = world.run(duplicity_backup, {"job": world.job()}, check=True)
     assert (free["rewrites"]["early_days"], "warnings" in free) == (0, False)
-    monkeypatch.setattr(resuming, "changed", lambda *_args: True)
+    monkeypatch.setattr(resuming.changes, "changed", lambda *_args: True)
     assert world.run(duplicity_backup, {"job": world.job()}, check=True)["rewrites"] is None
 
 
