@@ -144,13 +144,13 @@ def _preflight(archive: Archive, full: bool, *, check_mode: bool) -> None:
         # What the host can do in S3 the container may not: only it can tell whether it gets the role.
         archive.succeed(command.list_sets(job, host.run_dir(job, "info")))
     archive.new_secrets = _new_secrets(archive, listing, full)
-    sources.write_lists(job, "check" if check_mode else "backup")
+    lists = sources.write_lists(job, "check" if check_mode else "backup")
     interrupted = archive.collection(listing).interrupted
     if check_mode:
         resumes = resuming.foreseen(job, archive.source, interrupted, listing)
     else:
         archive.forget_finished_parts(sets)
-        resuming.forget_other_secrets(job, archive.new_secrets)
+        resuming.forget_others(job, [*command.contents(job, archive.source), *lists], archive.new_secrets)
         resumes = resuming.settle(job, archive.source, interrupted, listing)
     if resumes:
         archive.rewrites = resuming.rewritten(job, interrupted, listing)
@@ -240,8 +240,8 @@ def _told(job: Job, rewrites: dict[str, Any]) -> str:
 
 def _of_left_over(job: Job, said: str) -> str:
     return (
-        f"Job {job.name}: {said} It could not be deleted, so a new chain was begun beside it. duplicity_cleanup "
-        "deletes it, with credentials that may."
+        f"Job {job.name}: {said} It could not be deleted, so a new chain begins beside it. With credentials that may, "
+        "duplicity_cleanup deletes it when it is older than orphan_age."
     )
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +27,9 @@ def changed(source: str, last: tuple[bytes, ...], since: float) -> bool:
 
 def _up_to(top: bytes, last: tuple[bytes, ...]) -> Iterator[os.stat_result]:
     # ctime counts, since anybody may set mtime; what was deleted or renamed shows in its directory's.
-    yield Path(os.fsdecode(top)).stat()  # a source may be a symlink, and the directory behind it counts
-    pending: list[tuple[bytes, tuple[bytes, ...]]] = [(top, ())]
+    found = Path(os.fsdecode(top)).stat()  # a source may be a symlink, and the directory behind it counts
+    yield found
+    pending: list[tuple[bytes, tuple[bytes, ...]]] = [(top, ())] if stat.S_ISDIR(found.st_mode) else []
     while pending:
         directory, index = pending.pop()
         with os.scandir(directory) as entries:

@@ -72,6 +72,11 @@ def backup(job: Job, run_dir: str, *, full: bool, dry_run: bool) -> ContainerSpe
     return spec_of(job, "check" if dry_run else "backup", run_dir, argv, mounts=mounts)
 
 
+def contents(job: Job, source: str) -> list[str]:
+    """The part of a backup's command that decides what is stored, and in what form."""
+    return [*_encryption(job), *_storing(job), *_selected(job, source), job.source_in_container]
+
+
 def _kind(job: Job, full: bool) -> list[str]:
     if full:
         return ["full"]

@@ -212,7 +212,7 @@ def _notice(run: Run, event: Event) -> None:
         run.skipped = True
     elif RESUMED in event.text:
         run.resumed = True
-    elif BEGUN_ANEW in event.text:  # said after the line above: S3 has too few volumes, or more than the manifest knows
+    elif BEGUN_ANEW in event.text:  # after RESUMED: S3 has too few volumes, or the source has changed
         run.resumed, run.begun_anew = False, True
     elif FULL_FORCED in event.text:
         run.full = True

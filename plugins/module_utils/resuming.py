@@ -15,6 +15,7 @@ and an empty signature.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 
@@ -85,18 +86,21 @@ def rewritten(job: Job, interrupted: list[BackupSet], listing: Mapping[str, S3Ob
     return []
 
 
-def forget_other_secrets(job: Job, new_secrets: bool) -> None:
-    """Before a backup: a set that was begun for some keys is not ended for others. Call as ``settle``.
+def forget_others(job: Job, contents: list[str], new_secrets: bool) -> None:
+    """Before a backup: a set that was begun for some keys and some of the source is not ended for others.
 
-    duplicity notices another passphrase only, and not in archive classes, where it would have to read a volume.
+    Call as ``settle``. duplicity notices another passphrase only, and not in archive classes, where it would have to
+    read a volume. What a selection takes in that left it out before it would sign, and not store. ``contents`` is what
+    decides on that.
     """
     given = job.encryption
-    keys = {"mode": given.mode, "keys": sorted(given.encrypt_keys), "signer": given.sign_key}
-    before = records.read(job, "encryption")
-    if new_secrets or (before and before != keys):
+    hashed = hashlib.sha256("\0".join(contents).encode("utf-8", "surrogateescape")).hexdigest()
+    now = {"mode": given.mode, "keys": sorted(given.encrypt_keys), "signer": given.sign_key, "contents": hashed}
+    before = records.read(job, "begun_for")
+    if new_secrets or before != now:
         archive_dir.forget_partial(job)
-    if before != keys:
-        records.write(job, "encryption", keys)
+    if before != now:
+        records.write(job, "begun_for", now)
 
 
 def _listed(content: bytes) -> list[Volume]:

@@ -29,16 +29,18 @@ def require(place: str) -> None:
         raise SourceMissing(f"The source {source} cannot be read: {error.strerror}.", source=str(source)) from None
 
 
-def write_lists(job: Job, verb: str, path: str = "") -> None:
-    """The lists of job.selection, as the container is to read them; with ``path``, what concerns it."""
+def write_lists(job: Job, verb: str, path: str = "") -> list[str]:
+    """Write, and give, the lists of job.selection as the container is to read them; with ``path``, what concerns it."""
     source, place = str(job.source), job.source_in_container
-    lists = {}
+    lists, texts = {}, []
     for number, rule in enumerate(job.rules):
         if rule.is_list:
             lists[number] = selection.read_list(rule, _read_list(rule.value), source, place)
             text = selection.list_file(lists[number], f"{place}/{path}" if path else "")
             host.write_file(job, verb, selection.list_name(number), text.encode())
+            texts.append(text)
     selection.check_last(job.rules, lists)
+    return texts
 
 
 def _read_list(path: str) -> str:

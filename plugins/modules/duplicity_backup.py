@@ -159,8 +159,8 @@ not_preserved:
   sample: {hard_links: 2, subsecond_mtimes: 8100, symlink_mtimes: 9, sparse_files: 0, sockets: 1, acls: 0, xattrs: 0}
 rewrites:
   description:
-    - What is written anew to go on with an interrupted backup - the first of its volumes, the bytes of all of them, one
-      to three as a rule, and for how many days S3 goes on billing the old ones. Also a warning of the task.
+    - What is written anew to go on with an interrupted backup - the first of its volumes, the bytes of all of them, up
+      to O(job.concurrency) + 1, and for how many days S3 goes on billing the old ones. Also a warning of the task.
   returned: when duplicity ran to its end; null where none is
   type: dict
   sample:

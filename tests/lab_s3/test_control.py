@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from lab_s3.helpers import frozen, refused, thaw
 
-from lab import warm
+from lab import kills, warm
 from lab.places import LabError
 from lab.s3.client_api import S3Lab
 
@@ -92,6 +92,7 @@ def test_a_late_answer_is_to_what_was_done_at_once(lab: S3Lab, s3: Any, bucket: 
     hasty = lab.client(config=Config(read_timeout=1, retries={"total_max_attempts": 1}))
     with pytest.raises(ReadTimeoutError):
         hasty.put_object(Bucket=bucket, Key="k", Body=b"x")
+    kills.until(lambda: lab.state(bucket), "the object is stored")
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 

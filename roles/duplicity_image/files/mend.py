@@ -96,33 +96,19 @@ MENDS = (
         "The manifest on disk went on listing a volume that a resumption writes anew, with the old one's hash. Killed "
         "when S3 had the new one and the next, the next resumption went on behind both, and the set was never to be "
         "restored. The last volume that stays is listed again: to any reader what stands above it is void.",
-        """\
-        mf.fh = man_outfp
-        last_block = config.restart.last_block
-""",
+        "        mf.fh = man_outfp\n",
         """\
         mf.fh = man_outfp
         mf.add_volume_info(mf.volume_info_dict[config.restart.start_vol])
         man_outfp.flush()
-        last_block = config.restart.last_block
 """,
     ),
     Mend(
         "dup_main.py",
         "What had changed since it was stored got the signature of its new content, and was never stored. The module "
         "asks before duplicity begins (resuming.py), and that may be hours before it is here.",
+        "def write_multivol(",
         """\
-            % (util.uindex(last_index), util.uindex(tarblock_iter.previous_index)),
-            log.ErrorCode.restart_file_not_found,
-        )
-
-
-def write_multivol(""",
-        """\
-            % (util.uindex(last_index), util.uindex(tarblock_iter.previous_index)),
-            log.ErrorCode.restart_file_not_found,
-        )
-
     sys.path.append("/opt/permafrost")
     from ansible_collections.permafrost.backup.plugins.module_utils import changes
 
@@ -148,12 +134,23 @@ def write_multivol(""",
     ),
     Mend(
         "dup_main.py",
-        "A backup deleted a set that is complete, where the bucket had other volumes than its manifest lists.",
+        "A backup deleted a set that is complete, where the bucket had other volumes than its manifest lists; and a "
+        "dry run what it took for interrupted.",
         """\
             elif not last_backup.is_complete() or last_backup.is_missing():
 """,
         """\
-            elif not last_backup.is_complete():
+            elif not config.dry_run and not last_backup.is_complete():
+""",
+    ),
+    Mend(
+        "backend.py",
+        "What may not be deleted was asked for three times, five seconds apart, for each volume of a set.",
+        """\
+                    at_end = n == config.num_retries
+""",
+        """\
+                    at_end = n == config.num_retries or (not fatal and "AccessDenied" in str(e))
 """,
     ),
     Mend(
@@ -173,6 +170,7 @@ def write_multivol(""",
                 chain = col_stats.get_last_backup_chain()
                 if chain and chain.get_last().get_time() == last_backup.get_time():
                     log.Warn(f"The interrupted set of {dup_time.timetopretty(last_backup.get_time())} stays.")
+                    action = "full"
                     break
                 continue
             else:
