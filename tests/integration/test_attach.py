@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from integration import interrupting
 from integration.conftest import Job, RunPlaybook
+from integration.interrupting import SLOW_SECONDS, backup, left_alone, refill, volumes_of
 
-from ansible_collections.permafrost.backup.plugins.module_utils import policies
 from lab import kills, trees
 from lab.s3.client_api import S3Lab
 
+# Fixtures.
+source, slow, watch = interrupting.source, interrupting.slow, interrupting.watch
 # A signal between two calls of the engine: the calls themselves are the real ones.
 AT_START = "import docker, os, signal\ndocker.APIClient.start = lambda *_: os.kill(os.getpid(), signal.{})"
-SLOW_SECONDS = 0.6
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """Five volumes that do not compress."""
-    place = tmp_path / "source"
-    place.mkdir()
-    refill(place, 0)
-    return place
-
-
-@pytest.fixture
-def slow(job: Job, s3: S3Lab, source: Path) -> Job:
-    """A job without a thaw, and an S3 server that needs a while for each volume."""
-    job["storage_class"] = "STANDARD"
-    s3.fault(operation="PutObject", kind="latency", seconds=SLOW_SECONDS)
-    return job
 
 
 @pytest.fixture
@@ -47,46 +28,10 @@ def slower(slow: Job, s3: S3Lab) -> Job:
     return slow
 
 
-@pytest.fixture
-def watch(job: Job) -> Iterator[kills.Watch]:
-    """Never two containers at once, in each of these tests."""
-    with kills.watched(job["name"]) as found:
-        yield found
-
-
-def refill(place: Path, turn: int) -> None:
-    """New content; duplicity's times are whole seconds."""
-    if turn:
-        time.sleep(1.1)
-    data = random.Random(turn)
-    for number in range(9):
-        (place / f"data {number}").write_bytes(data.randbytes(500_000))
-
-
-def backup(job: Job, **options: Any) -> kills.ModuleProcess:
-    """A backup that runs."""
-    return kills.ModuleProcess("duplicity_backup", job=job, **options)
-
-
-def left_alone(job: Job, watch: kills.Watch) -> Any:
-    """The container of a backup whose module was killed."""
-    task = backup(job)
-    container = watch.wait_running(task)
-    task.kill(signal.SIGKILL)
-    assert task.ended() == {}
-    return container
-
-
 def backups(watch: kills.Watch) -> int:
     """How many containers for a backup were started."""
     time.sleep(0.2)
     return sum(run["verb"] == "backup" for run in watch.runs)
-
-
-def restores_well(job: Job, source: Path, dest: Path) -> None:
-    """The last set is the source."""
-    kills.succeeded(kills.run("duplicity_restore", job=job, dest=str(dest)))
-    kills.same(trees.snapshot(source), dest)
 
 
 def test_attaches_to_a_run_that_goes_on(slower: Job, watch: kills.Watch, tmp_path: Path) -> None:
@@ -203,249 +148,3 @@ def test_a_killed_restore(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path
     assert result["attached"]
     kills.same(trees.snapshot(source), dest)
     assert not list(tmp_path.glob(".*permafrost*"))
-
-
-def test_an_archive_directory_lost_after_a_kill(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    interrupt(slow, s3, watch, volumes=2)
-    _lose_archive(slow)
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (result["action"], result["resumed"]) == ("full", False)
-    info = kills.succeeded(kills.run("duplicity_info", job=slow))
-    assert [len(chain["sets"]) for chain in info["chains"]] == [1]
-    assert info["interrupted"] == []
-    restores_well(slow, source, tmp_path / "dest")
-
-
-@pytest.mark.parametrize("kind", ["full", "incremental"])
-def test_what_changed_while_a_backup_was_interrupted(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path, kind: str
-) -> None:
-    """duplicity would resume, keep the old content, and never notice again that it did."""
-    stored = 0
-    if kind == "incremental":
-        kills.succeeded(kills.run("duplicity_backup", job=slow))
-        stored = volumes_of(slow, s3)
-        refill(source, 1)
-    interrupt(slow, s3, watch, volumes=stored + 2)
-    time.sleep(2.1)  # beyond the margin of doubt
-    (source / "data 8").write_bytes(b"changed, but not stored yet")
-    interrupt(slow, s3, watch, volumes=stored + 3)
-    info = kills.succeeded(kills.run("duplicity_info", job=slow))
-    assert [one["kind"] for one in info["interrupted"]] == [kind]
-    (source / "data 0").write_bytes(b"changed after it was stored")
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (result["action"], result["resumed"]) == (kind, False)
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def test_what_changes_while_a_resumption_begins(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """After the task has looked, and before duplicity has."""
-    time.sleep(2.1)
-    interrupt(slow, s3, watch, volumes=3)
-    s3.clear_faults()
-    for operation in ("ListObjects", "ListObjectsV2"):
-        s3.fault(operation, kind="latency", seconds=2)
-    task = backup(slow)
-    watch.wait_running(task)
-    (source / "data 0").write_bytes(b"changed while duplicity waits for its listing")
-    result = kills.succeeded(task.ended())
-    assert (result["action"], result["resumed"]) == ("full", False)
-    assert "The source has changed" in Path(result["log_file"]).read_text()
-    s3.clear_faults()
-    kills.succeeded(kills.run("duplicity_backup", job=slow))
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def test_resumes_what_did_not_change(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
-    time.sleep(2.1)
-    interrupt(slow, s3, watch, volumes=3)
-    there = {one["key"] for one in s3.state(slow["target"].split("/")[2])}
-    mark = s3.mark()
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (result["action"], result["resumed"]) == ("full", True)
-    stored = [one["key"] for one in s3.requests(mark) if one["operation"] == "PutObject" and "difftar" in one["key"]]
-    assert not [key for key in stored if "vol1." in key]
-    # It is told which volume is written anew, and for how long the old one is billed.
-    assert there & set(stored) <= {result["rewrites"]["key"]} <= set(stored)
-    assert (result["rewrites"]["storage_class"], result["rewrites"]["early_days"]) == ("STANDARD", 0)
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def interrupt(job: Job, s3: S3Lab, watch: kills.Watch, volumes: int) -> None:
-    """Kill the container once the bucket holds that many volumes."""
-    task = backup(job)
-    kills.until(lambda: volumes_of(job, s3) >= volumes, f"{volumes} volumes")
-    assert watch.kill(signal.SIGKILL)
-    assert kills.cause(task.ended()) == "killed"
-
-
-def volumes_of(job: Job, s3: S3Lab) -> int:
-    """Volumes in the job's bucket."""
-    return sum("difftar" in one["key"] for one in s3.state(job["target"].split("/")[2]))
-
-
-def test_killed_between_signature_and_manifest(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """duplicity would resume upon the signature of the very set, find nothing to do, and lose the last volume."""
-    s3.clear_faults()
-    kills.succeeded(backup(slow).ended())
-    refill(source, 1)
-    time.sleep(2.1)  # beyond the margin of doubt
-    s3.fault(operation="PutObject", key_contains=".manifest", kind="latency", seconds=30)
-    mark = s3.mark()
-    task = backup(slow)
-    kills.until(lambda: _stored(s3, mark, ".sigtar"), "the signature is in the bucket")
-    watch.kill(signal.SIGKILL)
-    assert kills.cause(task.ended()) == "killed"
-    s3.clear_faults()
-    result = kills.succeeded(backup(slow).ended())
-    assert (result["action"], result["resumed"]) == ("incremental", False)
-    restores_well(slow, source, tmp_path / "restored")
-
-
-def _stored(s3: S3Lab, since: int, name: str) -> bool:
-    return any(
-        one["status"] == 200 and name in one["key"] for one in s3.requests(since) if one["operation"] == "PutObject"
-    )
-
-
-def test_a_volume_that_is_gone_is_not_resumed_upon(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """duplicity itself looks at the number of the last volume only."""
-    slow["concurrency"] = 0
-    left_alone(slow, watch)
-    kills.until(lambda: _partial_volumes(slow) >= 2, "two volumes in the partial manifest")
-    watch.kill(signal.SIGKILL)
-    watch.wait_quiet()
-    bucket, _slash, prefix = slow["target"].removeprefix("s3://").partition("/")
-    first = next(entry["key"] for entry in s3.state(bucket, prefix) if ".vol1." in entry["key"])
-    s3.client().delete_object(Bucket=bucket, Key=first)
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (result["action"], result["resumed"]) == ("full", False)
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def _partial_volumes(job: Job) -> int:
-    parts = Path(job["state_dir"], job["name"], "archive", job["name"]).glob("*.manifest.part")
-    return max((part.read_text().count("Volume ") for part in parts), default=0)
-
-
-def test_a_resumption_killed_before_it_heard_that_its_first_volume_is_stored(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """With the next volume stored as well duplicity went on behind both, and the manifest meant the old one."""
-    time.sleep(2.1)  # beyond the margin of doubt
-    s3.clear_faults()
-    s3.fault("PutObject", ".vol3.")
-    left_alone({**slow, "concurrency": 0}, watch)
-    kills.until(lambda: _partial_volumes(slow) == 2, "two volumes in the partial manifest")
-    watch.kill(signal.SIGKILL)
-    watch.wait_quiet()
-    s3.clear_faults()
-    s3.fault("PutObject", ".vol2.", kind="late", seconds=30)
-    s3.fault("PutObject", ".vol4.")
-    old = _second_volume(slow, s3)
-    left_alone(slow, watch)
-    kills.until(lambda: _second_volume(slow, s3) != old and volumes_of(slow, s3) == 3, "both volumes are stored")
-    watch.kill(signal.SIGKILL)
-    watch.wait_quiet()
-    s3.clear_faults()
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (result["action"], result["resumed"]) == ("full", True)
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def _second_volume(job: Job, s3: S3Lab) -> str:
-    """The ETag of a set's second volume."""
-    state = s3.state(job["target"].split("/")[2])
-    return next(str(one["etag"]) for one in state if ".vol2." in one["key"])
-
-
-def test_an_interrupted_set_that_cannot_be_deleted(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """duplicity tried to for ever, and a backup's credentials may not. A new chain is begun beside it."""
-    bucket = slow["target"].split("/")[2]
-    s3.add_key("LABBACKUP", "secret")
-    s3.set_policy("LABBACKUP", policies.policy("backup", bucket, ["web01/data"], partition="aws"))
-    slow["credentials"] = {"access_key": "LABBACKUP", "secret_key": "secret"}
-    kills.succeeded(kills.run("duplicity_backup", job=slow))
-    refill(source, 1)
-    interrupt(slow, s3, watch, volumes=volumes_of(slow, s3) + 2)
-    _lose_archive(slow)
-    anew = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (anew["action"], "a new chain begins" in str(anew["warnings"])) == ("full", True)
-    refill(source, 2)
-    assert kills.succeeded(kills.run("duplicity_backup", job=slow))["action"] == "incremental"
-    info = kills.succeeded(kills.run("duplicity_info", job=slow))
-    kinds = [[one["kind"] for one in chain["sets"]] for chain in info["chains"]]
-    assert (kinds, len(info["interrupted"])) == ([["full"], ["full", "incremental"]], 1)
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def test_a_set_without_its_manifest_that_cannot_be_deleted(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """duplicity took its signatures for a base, and failed for want of its manifest, each time."""
-    bucket = slow["target"].split("/")[2]
-    s3.clear_faults()
-    for turn in (0, 1):
-        refill(source, turn)
-        kills.succeeded(kills.run("duplicity_backup", job=slow))
-    manifest = max(one["key"] for one in s3.state(bucket) if "duplicity-inc" in one["key"] and "manifest" in one["key"])
-    s3.client().delete_object(Bucket=bucket, Key=manifest)
-    _lose_archive(slow)
-    s3.add_key("LABBACKUP", "secret")
-    s3.set_policy("LABBACKUP", policies.policy("backup", bucket, ["web01/data"], partition="aws"))
-    slow["credentials"] = {"access_key": "LABBACKUP", "secret_key": "secret"}
-    assert kills.succeeded(kills.run("duplicity_backup", job=slow))["action"] == "full"
-    refill(source, 2)
-    assert kills.succeeded(kills.run("duplicity_backup", job=slow))["action"] == "incremental"
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def test_another_selection_does_not_resume(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """duplicity would sign what comes in, and not store it."""
-    time.sleep(2.1)
-    narrow = {**slow, "selection": [{"exclude": "data 0"}]}
-    task = backup(narrow)
-    kills.until(lambda: volumes_of(slow, s3) >= 3, "three volumes")
-    watch.kill(signal.SIGKILL)
-    task.ended()
-    result = kills.succeeded(kills.run("duplicity_backup", job=slow))
-    assert (result["action"], result["resumed"]) == ("full", False)
-    restores_well(slow, source, tmp_path / "dest")
-
-
-def test_a_volume_that_an_interrupted_run_left_above_a_complete_set(
-    slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
-) -> None:
-    """As when the source has shrunk meanwhile. duplicity took the set for damaged once it had an interrupted one to
-    delete, and deleted it, too."""
-    kills.succeeded(kills.run("duplicity_backup", job=slow))
-    bucket = slow["target"].split("/")[2]
-    first = next(entry["key"] for entry in s3.state(bucket) if ".vol1." in entry["key"])
-    s3.client().copy_object(Bucket=bucket, Key=first.replace(".vol1.", ".vol9."), CopySource=f"{bucket}/{first}")
-    restores_well(slow, source, tmp_path / "before")
-    refill(source, 1)
-    interrupt(slow, s3, watch, volumes=volumes_of(slow, s3) + 2)
-    _lose_archive(slow)
-    before = s3.state(bucket)
-    kills.succeeded(kills.run("duplicity_backup", job=slow, _ansible_check_mode=True))
-    assert s3.state(bucket) == before
-    assert kills.succeeded(kills.run("duplicity_backup", job=slow))["action"] == "incremental"
-    (chain,) = kills.succeeded(kills.run("duplicity_info", job=slow))["chains"]
-    assert [one["kind"] for one in chain["sets"]] == ["full", "incremental"]
-    restores_well(slow, source, tmp_path / "after")
-
-
-def _lose_archive(job: Job) -> None:
-    shutil.rmtree(Path(job["state_dir"], job["name"], "archive"))
