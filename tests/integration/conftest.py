@@ -23,10 +23,10 @@ Job = dict[str, Any]
 # Files that take a minute and more come first, the longest of them before the others: one of them that began last would
 # be waited for by all other workers.
 LONG = (
-    "test_kills", "test_attach", "test_drill", "test_runbook_trouble", "test_lost_host", "test_ransomware",
-    "test_runbook_kills", "test_runbook", "test_policies", "test_gnupg", "test_job_options", "test_bill", "test_spoilt",
-    "test_paths", "test_status", "test_secrets", "test_running", "test_prove", "test_adopt", "test_verify",
-    "test_restore_again", "test_cleanup", "test_playbooks", "test_check_mode",
+    "test_kills", "test_attach", "test_resuming", "test_drill", "test_runbook_trouble", "test_lost_host",
+    "test_ransomware", "test_runbook_kills", "test_runbook", "test_policies", "test_gnupg", "test_job_options",
+    "test_bill", "test_spoilt", "test_paths", "test_status", "test_secrets", "test_running", "test_prove",
+    "test_adopt", "test_verify", "test_restore_again", "test_cleanup", "test_playbooks", "test_check_mode",
 )  # fmt: skip
 
 
