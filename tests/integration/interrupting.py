@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from lab import kills, trees
 from lab.s3.client_api import S3Lab
 
 SLOW_SECONDS = 0.6
+# How a manifest begins what it says of a volume.
+VOLUME = re.compile(r"^Volume (\d+):", re.MULTILINE)
 
 
 @pytest.fixture
@@ -63,6 +66,33 @@ def left_alone(job: Job, watch: kills.Watch) -> Any:
     task.kill(signal.SIGKILL)
     assert task.ended() == {}
     return container
+
+
+def takes_no_more_than(s3: S3Lab, volumes: int) -> None:
+    """S3 is busy for all volumes of a set behind that one, and for nothing else.
+
+    So a run is killed with that many stored, however long the kill takes, and nothing of it lands afterwards.
+    """
+    s3.clear_faults()
+    for number in range(volumes + 1, 10):
+        s3.fault("PutObject", f".vol{number}.")
+
+
+def interrupt(job: Job, s3: S3Lab, watch: kills.Watch, volumes: int) -> None:
+    """A set whose container is killed when that many volumes are stored, and are known to be."""
+    takes_no_more_than(s3, volumes)
+    task = backup(job)
+    kills.until(lambda: last_listed(job) == volumes, f"{volumes} volumes in the partial manifest")
+    assert watch.kill(signal.SIGKILL)
+    assert kills.cause(task.ended()) == "killed"
+    s3.clear_faults()
+
+
+def last_listed(job: Job) -> int:
+    """The number of the last volume in a partial manifest."""
+    archive = Path(job["state_dir"], job["name"], "archive", job["name"])
+    found = [number for part in archive.glob("*.manifest.part") for number in VOLUME.findall(part.read_text())]
+    return int(found[-1]) if found else 0
 
 
 def restores_well(job: Job, source: Path, dest: Path) -> None:

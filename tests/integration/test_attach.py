@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from integration import interrupting
 from integration.conftest import Job, RunPlaybook
-from integration.interrupting import SLOW_SECONDS, backup, left_alone, refill, volumes_of
+from integration.interrupting import backup, left_alone, refill, takes_no_more_than, volumes_of
 
 from lab import kills, trees
 from lab.s3.client_api import S3Lab
 
 # Fixtures.
 source, slow, watch = interrupting.source, interrupting.slow, interrupting.watch
+# For the first of two tasks, so that the second has begun before it ends, on a busy machine too.
+TOGETHER_SECONDS = 6
 # A signal between two calls of the engine: the calls themselves are the real ones.
 AT_START = "import docker, os, signal\ndocker.APIClient.start = lambda *_: os.kill(os.getpid(), signal.{})"
 
@@ -50,17 +52,19 @@ def test_attaches_to_a_run_that_goes_on(slower: Job, watch: kills.Watch, tmp_pat
     assert kills.run("duplicity_info", job=slower)["last_success"]["exit_code"] == 0
 
 
-def test_collects_or_tells_what_nobody_saw_the_end_of(slow: Job, watch: kills.Watch, source: Path) -> None:
+def test_collects_or_tells_what_nobody_saw_the_end_of(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path) -> None:
     left_alone(slow, watch)
     watch.wait_quiet()
     refill(source, 1)
     collected = kills.succeeded(kills.run("duplicity_backup", job=slow))
     assert (collected["attached"], collected["action"], backups(watch)) == (True, "full", 1)
+    takes_no_more_than(s3, 1)
     left_alone(slow, watch)
     leftovers = Path(slow["state_dir"], slow["name"], "tmp")
     kills.until(lambda: list(leftovers.glob("duplicity*/*")), "a volume in the making")
-    watch.kill(signal.SIGKILL)
+    assert watch.kill(signal.SIGKILL)
     watch.wait_quiet()
+    s3.clear_faults()
     assert list(leftovers.iterdir())
     assert kills.secrets_of(slow["name"])
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
@@ -86,6 +90,7 @@ def test_killed_between_create_and_start(job: Job, watch: kills.Watch, source: P
 
 
 def test_a_container_that_somebody_stops(slow: Job, s3: S3Lab, watch: kills.Watch) -> None:
+    takes_no_more_than(s3, 1)
     task = backup(slow)
     kills.until(lambda: volumes_of(slow, s3), "a volume")
     assert watch.kill(signal.SIGTERM)
@@ -103,11 +108,13 @@ def test_an_async_timeout(slower: Job, watch: kills.Watch, playbook: RunPlaybook
     assert (result["attached"], result["action"], backups(watch)) == (True, "full", 1)
 
 
-def test_two_backups_at_once(slow: Job, watch: kills.Watch, source: Path) -> None:
+def test_two_backups_at_once(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path) -> None:
     """Encrypted, so that each looks at the passphrase before it begins."""
     slow["encryption"] = {"mode": "symmetric", "passphrase": "of the test"}
     kills.succeeded(kills.run("duplicity_backup", job=slow))
     refill(source, 1)
+    s3.clear_faults()
+    s3.fault("PutObject", ".vol1.", kind="latency", seconds=TOGETHER_SECONDS)
     tasks = [backup(slow), backup(slow)]
     results = [kills.succeeded(task.ended()) for task in tasks]
     assert sorted(result["attached"] for result in results) == [False, True]
@@ -118,7 +125,7 @@ def test_two_backups_at_once(slow: Job, watch: kills.Watch, source: Path) -> Non
 
 def test_two_restores_at_once(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     kills.succeeded(kills.run("duplicity_backup", job=slow))
-    s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=SLOW_SECONDS)
+    s3.fault("GetObject", ".vol1.", kind="latency", seconds=TOGETHER_SECONDS)
     options = {"job": slow, "dest": str(tmp_path / "dest"), "fetch": "streamed"}
     tasks = [kills.ModuleProcess("duplicity_restore", **options) for _ in range(2)]
     results = [kills.succeeded(task.ended()) for task in tasks]
@@ -130,7 +137,7 @@ def test_two_restores_at_once(slow: Job, s3: S3Lab, watch: kills.Watch, source: 
 def test_a_killed_restore(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     """Its container killed too: nothing is there. Its container going on: the next task puts it in place."""
     kills.succeeded(kills.run("duplicity_backup", job=slow))
-    s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=SLOW_SECONDS)
+    s3.fault("GetObject", ".vol1.", kind="latency", seconds=TOGETHER_SECONDS)
     dest = tmp_path / "dest"
     for container_too in (True, False):
         task = kills.ModuleProcess("duplicity_restore", job=slow, dest=str(dest), fetch="streamed")

@@ -101,7 +101,7 @@ def lose(s3: S3Lab, root: Path, image: str, encryption: dict[str, Any]) -> Lost:
 
 def _break_off(s3: S3Lab, job: dict[str, Any], moment: Callable[[], bool]) -> None:
     """A backup that is killed with all that it started, and nobody goes on with it."""
-    s3.fault("PutObject", ".vol3.", kind="latency", seconds=3)
+    s3.fault("PutObject", ".vol3.")
     with kills.watched(job["name"]) as watch:
         backup = kills.ModuleProcess("duplicity_backup", job=job)
         kills.until(moment, "volumes of a set that never ends")

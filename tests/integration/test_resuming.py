@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 from integration import interrupting
 from integration.conftest import Job
-from integration.interrupting import backup, left_alone, refill, restores_well, volumes_of
+from integration.interrupting import (
+    backup,
+    interrupt,
+    last_listed,
+    left_alone,
+    refill,
+    restores_well,
+    takes_no_more_than,
+    volumes_of,
+)
 
 from ansible_collections.permafrost.backup.plugins.module_utils import policies
 from lab import kills
@@ -23,7 +32,7 @@ source, slow, watch = interrupting.source, interrupting.slow, interrupting.watch
 def test_an_archive_directory_lost_after_a_kill(
     slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
 ) -> None:
-    interrupt(slow, s3, watch, volumes=2)
+    interrupt(slow, s3, watch, 2)
     _lose_archive(slow)
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
     assert (result["action"], result["resumed"]) == ("full", False)
@@ -38,15 +47,13 @@ def test_what_changed_while_a_backup_was_interrupted(
     slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path, kind: str
 ) -> None:
     """duplicity would resume, keep the old content, and never notice again that it did."""
-    stored = 0
     if kind == "incremental":
         kills.succeeded(kills.run("duplicity_backup", job=slow))
-        stored = volumes_of(slow, s3)
         refill(source, 1)
-    interrupt(slow, s3, watch, volumes=stored + 2)
+    interrupt(slow, s3, watch, 2)
     time.sleep(2.1)  # beyond the margin of doubt
     (source / "data 8").write_bytes(b"changed, but not stored yet")
-    interrupt(slow, s3, watch, volumes=stored + 3)
+    interrupt(slow, s3, watch, 3)
     info = kills.succeeded(kills.run("duplicity_info", job=slow))
     assert [one["kind"] for one in info["interrupted"]] == [kind]
     (source / "data 0").write_bytes(b"changed after it was stored")
@@ -60,8 +67,7 @@ def test_what_changes_while_a_resumption_begins(
 ) -> None:
     """After the task has looked, and before duplicity has."""
     time.sleep(2.1)
-    interrupt(slow, s3, watch, volumes=3)
-    s3.clear_faults()
+    interrupt(slow, s3, watch, 3)
     for operation in ("ListObjects", "ListObjectsV2"):
         s3.fault(operation, kind="latency", seconds=2)
     task = backup(slow)
@@ -77,7 +83,7 @@ def test_what_changes_while_a_resumption_begins(
 
 def test_resumes_what_did_not_change(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     time.sleep(2.1)
-    interrupt(slow, s3, watch, volumes=3)
+    interrupt(slow, s3, watch, 3)
     there = {one["key"] for one in s3.state(slow["target"].split("/")[2])}
     mark = s3.mark()
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
@@ -90,14 +96,6 @@ def test_resumes_what_did_not_change(slow: Job, s3: S3Lab, watch: kills.Watch, s
     restores_well(slow, source, tmp_path / "dest")
 
 
-def interrupt(job: Job, s3: S3Lab, watch: kills.Watch, volumes: int) -> None:
-    """Kill the container once the bucket holds that many volumes."""
-    task = backup(job)
-    kills.until(lambda: volumes_of(job, s3) >= volumes, f"{volumes} volumes")
-    assert watch.kill(signal.SIGKILL)
-    assert kills.cause(task.ended()) == "killed"
-
-
 def test_killed_between_signature_and_manifest(
     slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
 ) -> None:
@@ -106,11 +104,11 @@ def test_killed_between_signature_and_manifest(
     kills.succeeded(backup(slow).ended())
     refill(source, 1)
     time.sleep(2.1)  # beyond the margin of doubt
-    s3.fault(operation="PutObject", key_contains=".manifest", kind="latency", seconds=30)
+    s3.fault("PutObject", ".manifest")
     mark = s3.mark()
     task = backup(slow)
     kills.until(lambda: _stored(s3, mark, ".sigtar"), "the signature is in the bucket")
-    watch.kill(signal.SIGKILL)
+    assert watch.kill(signal.SIGKILL)
     assert kills.cause(task.ended()) == "killed"
     s3.clear_faults()
     result = kills.succeeded(backup(slow).ended())
@@ -129,10 +127,12 @@ def test_a_volume_that_is_gone_is_not_resumed_upon(
 ) -> None:
     """duplicity itself looks at the number of the last volume only."""
     slow["concurrency"] = 0
+    takes_no_more_than(s3, 2)
     left_alone(slow, watch)
-    kills.until(lambda: _partial_volumes(slow) >= 2, "two volumes in the partial manifest")
-    watch.kill(signal.SIGKILL)
+    kills.until(lambda: last_listed(slow) == 2, "two volumes in the partial manifest")
+    assert watch.kill(signal.SIGKILL)
     watch.wait_quiet()
+    s3.clear_faults()
     bucket, _slash, prefix = slow["target"].removeprefix("s3://").partition("/")
     first = next(entry["key"] for entry in s3.state(bucket, prefix) if ".vol1." in entry["key"])
     s3.client().delete_object(Bucket=bucket, Key=first)
@@ -141,21 +141,15 @@ def test_a_volume_that_is_gone_is_not_resumed_upon(
     restores_well(slow, source, tmp_path / "dest")
 
 
-def _partial_volumes(job: Job) -> int:
-    parts = Path(job["state_dir"], job["name"], "archive", job["name"]).glob("*.manifest.part")
-    return max((part.read_text().count("Volume ") for part in parts), default=0)
-
-
 def test_a_resumption_killed_before_it_heard_that_its_first_volume_is_stored(
     slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path
 ) -> None:
     """With the next volume stored as well duplicity went on behind both, and the manifest meant the old one."""
     time.sleep(2.1)  # beyond the margin of doubt
-    s3.clear_faults()
-    s3.fault("PutObject", ".vol3.")
+    takes_no_more_than(s3, 2)
     left_alone({**slow, "concurrency": 0}, watch)
-    kills.until(lambda: _partial_volumes(slow) == 2, "two volumes in the partial manifest")
-    watch.kill(signal.SIGKILL)
+    kills.until(lambda: last_listed(slow) == 2, "two volumes in the partial manifest")
+    assert watch.kill(signal.SIGKILL)
     watch.wait_quiet()
     s3.clear_faults()
     s3.fault("PutObject", ".vol2.", kind="late", seconds=30)
@@ -163,7 +157,7 @@ def test_a_resumption_killed_before_it_heard_that_its_first_volume_is_stored(
     old = _second_volume(slow, s3)
     left_alone(slow, watch)
     kills.until(lambda: _second_volume(slow, s3) != old and volumes_of(slow, s3) == 3, "both volumes are stored")
-    watch.kill(signal.SIGKILL)
+    assert watch.kill(signal.SIGKILL)
     watch.wait_quiet()
     s3.clear_faults()
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
@@ -187,7 +181,7 @@ def test_an_interrupted_set_that_cannot_be_deleted(
     slow["credentials"] = {"access_key": "LABBACKUP", "secret_key": "secret"}
     kills.succeeded(kills.run("duplicity_backup", job=slow))
     refill(source, 1)
-    interrupt(slow, s3, watch, volumes=volumes_of(slow, s3) + 2)
+    interrupt(slow, s3, watch, 2)
     _lose_archive(slow)
     anew = kills.succeeded(kills.run("duplicity_backup", job=slow))
     assert (anew["action"], "a new chain begins" in str(anew["warnings"])) == ("full", True)
@@ -225,11 +219,7 @@ def test_another_selection_does_not_resume(
 ) -> None:
     """duplicity would sign what comes in, and not store it."""
     time.sleep(2.1)
-    narrow = {**slow, "selection": [{"exclude": "data 0"}]}
-    task = backup(narrow)
-    kills.until(lambda: volumes_of(slow, s3) >= 3, "three volumes")
-    watch.kill(signal.SIGKILL)
-    task.ended()
+    interrupt({**slow, "selection": [{"exclude": "data 0"}]}, s3, watch, 3)
     result = kills.succeeded(kills.run("duplicity_backup", job=slow))
     assert (result["action"], result["resumed"]) == ("full", False)
     restores_well(slow, source, tmp_path / "dest")
@@ -246,7 +236,7 @@ def test_a_volume_that_an_interrupted_run_left_above_a_complete_set(
     s3.client().copy_object(Bucket=bucket, Key=first.replace(".vol1.", ".vol9."), CopySource=f"{bucket}/{first}")
     restores_well(slow, source, tmp_path / "before")
     refill(source, 1)
-    interrupt(slow, s3, watch, volumes=volumes_of(slow, s3) + 2)
+    interrupt(slow, s3, watch, 2)
     _lose_archive(slow)
     before = s3.state(bucket)
     kills.succeeded(kills.run("duplicity_backup", job=slow, _ansible_check_mode=True))

@@ -155,7 +155,8 @@ def write_multivol(""",
     ),
     Mend(
         "dup_main.py",
-        "A backup that cannot delete an interrupted set tried to for ever. A new chain may stand beside it.",
+        "A backup that cannot delete an interrupted set tried to for ever. A new chain may stand beside it, unless it "
+        "began in the same second: the signatures of the one would go on with those of the other.",
         """\
                     config.archive_dir_path,
                 ).set_values()
@@ -171,6 +172,9 @@ def write_multivol(""",
                 if chain and chain.get_last().get_time() == last_backup.get_time():
                     log.Warn(f"The interrupted set of {dup_time.timetopretty(last_backup.get_time())} stays.")
                     action = "full"
+                    if dup_time.curtime == last_backup.get_time():
+                        time.sleep(1)
+                        dup_time.setcurtime()
                     break
                 continue
             else:
