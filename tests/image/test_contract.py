@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import yaml
 from docker import DockerClient
 
 from ansible_collections.permafrost.backup.plugins.module_utils.extra_args import RENAMED
+from lab.kills import until
 from lab.s3.client_api import S3Lab
 from lab.terminal import Terminal
 from permafrost import options
@@ -182,12 +182,9 @@ def test_signals_reach_duplicity_without_an_init(name: str, code: int, ours: str
         network_mode="none", detach=True, labels=["permafrost.lab"],
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 20
-        while b"Nr. 1 failed" not in container.logs():
-            assert time.monotonic() < deadline, container.logs()
-            time.sleep(0.1)
+        until(lambda: b"Nr. 1 failed" in container.logs(), "its first attempt")
         container.kill(name)
-        assert container.wait(timeout=10)["StatusCode"] == code, container.logs()
+        assert container.wait(timeout=60)["StatusCode"] == code, container.logs()
     finally:
         container.remove(force=True)
 

@@ -46,7 +46,7 @@ def test_signals_end_it_through_the_init(ours: str, engine: DockerClient) -> Non
     try:
         kills.until(container.logs, "the init has begun the command: before that nothing takes a signal")
         container.kill("SIGTERM")
-        assert container.wait(timeout=10)["StatusCode"] == 143
+        assert container.wait(timeout=60)["StatusCode"] == 143
     finally:
         container.remove(force=True)
 

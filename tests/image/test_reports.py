@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ansible_collections.permafrost.backup.plugins.module_utils import compose
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from ansible_collections.permafrost.backup.plugins.module_utils.schema import JOB_OPTIONS
+from lab.kills import until
 from lab.receivers import MailReceiver, PingReceiver, Request
 from lab.s3.client_api import S3Lab
 
@@ -242,10 +243,7 @@ def test_a_backup_that_fails_is_reported(timer: Timer, web: PingReceiver, post: 
 
 def test_a_backup_that_is_stopped_is_reported(timer: Timer, web: PingReceiver, post: MailReceiver) -> None:
     container = timer.start("backup")
-    deadline = time.monotonic() + 60
-    while not web.requests:
-        assert time.monotonic() < deadline, container.logs()
-        time.sleep(0.02)
+    until(lambda: web.requests, "the ping of its start")
     container.kill("SIGTERM")
     ran = timer.ended(container)
     assert ran.code == 1, ran.shown

@@ -180,7 +180,7 @@ def test_all_damage_is_named(chain: Chain) -> None:
 
 
 def test_a_killed_task_is_followed_by_one_that_attaches(stored: Job, s3: S3Lab) -> None:
-    s3.fault(operation="GetObject", key_contains="difftar", kind="latency", seconds=0.6)
+    s3.fault("GetObject", ".vol1.", kind="latency", seconds=6)
     with kills.watched(stored["name"]) as watch:
         task = kills.ModuleProcess("duplicity_verify", job=stored, mode="source")
         watch.wait_running(task, "verify")

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,13 +18,7 @@ from integration.errors.cases import BACKUP, INFO, PLAN, RESTORE
 from integration.errors.playing import Task, play, refused, results, start, succeeded
 from integration.errors.stage import Stage
 
-
-def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
-    """Until it is true; fails when it does not become so."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
+from lab.kills import until
 
 
 @contextmanager
@@ -93,7 +87,7 @@ def foreign_duplicity(stage: Stage, archive: Path) -> Iterator[None]:
         volumes={str(archive.parent): {"bind": "/archive"}, str(stage.source): {"bind": "/source", "mode": "ro"}},
     )
     try:
-        wait_for(lambda: locked(archive / "lockfile"))
+        until(lambda: locked(archive / "lockfile"), "the lock")
         yield
     finally:
         container.remove(force=True)
@@ -135,7 +129,7 @@ def test_a_temporary_directory_that_runs_full(stage: Stage) -> None:
         before = stage.looks()
         stage.s3.fault(operation="PutObject", key_contains="filling/", kind="latency", seconds=2)
         running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
-        wait_for(lambda: list(disk.glob("permafrost-*/*/*")))
+        until(lambda: list(disk.glob("permafrost-*/*/*")), "a volume in the making")
         with kept_full(disk / "filler"):
             refused(
                 results(running.wait())["backup"], "temporary_space", "No space left", "point job.temp_dir to a larger"
@@ -166,7 +160,7 @@ def test_a_state_directory_that_is_full_or_runs_full(stage: Stage) -> None:
         (disk / "filler").unlink()
         stage.s3.fault(operation="PutObject", key_contains="brim/", kind="latency", seconds=2)
         running = start({"backup": tasks["backup"]}, stage.root)
-        wait_for(lambda: list((stage.root / "brim temp").glob("*/*/*")))
+        until(lambda: list((stage.root / "brim temp").glob("*/*/*")), "a volume in the making")
         fill(disk / "filler")
         refused(results(running.wait())["backup"], "state_space", str(disk), "an interrupted backup resumes")
         assert not [key for key in stage.keys("brim") if "manifest" in key]
@@ -184,7 +178,7 @@ def test_another_verb_is_refused_while_a_backup_runs_and_told_since_when(stage: 
     running = start({"backup": Task(BACKUP, {"job": job})}, stage.root)
     mark = stage.s3.mark()
     temporary = Path(job["state_dir"], job["name"], "tmp")
-    wait_for(lambda: temporary.exists() and list(temporary.glob("*/*")))
+    until(lambda: list(temporary.glob("*/*")), "a volume in the making")
     time.sleep(1)
     vanishing.unlink()
     others = {
