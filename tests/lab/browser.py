@@ -20,7 +20,7 @@ from lab import packages
 from lab.places import LAB, LabError, lock
 
 COMMANDS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
-START_SECONDS = 20
+START_SECONDS = 120
 # Nothing is resolved, so that a request that a page makes is seen and fails.
 ARGUMENTS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",

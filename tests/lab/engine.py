@@ -20,7 +20,7 @@ DATA = STATE / "docker"
 OURS = f"unix://{SOCKET}"
 BRIDGE = "permafrost0"
 COMMANDS = {"dockerd": "docker.io", "docker": "docker.io", "iptables": "iptables", "ip": "iproute2"}
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 40
 
 
@@ -30,7 +30,7 @@ def answers(host: str) -> bool:
         return _answers_by_sdk(host)
     try:
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(3)
+            channel.settimeout(10)
             channel.connect(host[len("unix://") :])
             channel.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
             return b" 200 " in channel.recv(64)
@@ -64,7 +64,12 @@ def ensure() -> str:
     if os.geteuid():
         raise LabError("no container engine answers (DOCKER_HOST, /var/run/docker.sock) and only root could start one")
     with lock(STATE / "engine.lock"):
-        return find() or _start()
+        found = find()
+        if found is None and our_pid() is None:
+            return _start()
+        if found is None:
+            _wait()  # for one that is too busy to answer: a second one would spoil its data
+        return found or OURS
 
 
 def _start() -> str:
@@ -92,11 +97,12 @@ def _start() -> str:
     return OURS
 
 
-def _wait(daemon: subprocess.Popen[bytes]) -> None:
+def _wait(daemon: subprocess.Popen[bytes] | None = None) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not answers(OURS):
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            ended = f"ended with {daemon.returncode}" if daemon.returncode is not None else "does not answer"
+        code = daemon.poll() if daemon else None
+        if code is not None or time.monotonic() > deadline:
+            ended = f"ended with {code}" if code is not None else "does not answer"
             raise LabError(f"dockerd {ended}. The end of {LOG}:\n{_log_tail()}")
         time.sleep(0.1)
 

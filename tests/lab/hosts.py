@@ -21,7 +21,7 @@ CONTEXT = Path(__file__).with_name("hosts_image")
 ALSO = (Path(__file__).with_name("bytecode") / "sitecustomize.py",)
 # As a scenario of molecule gets its hosts.
 _SCENARIO = CHECKOUT / "molecule" / "fleet" / "molecule.yml"
-_BOOT_SECONDS = 120
+_BOOT_SECONDS = 300
 
 
 def ensure() -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TextIO
 
@@ -87,6 +88,7 @@ def surroundings() -> Iterator[dict[str, str]]:
             "LAB_PIP": json.dumps(pip_settings()),
             "LAB_CA_FILE": os.environ.get("LAB_CA_FILE", ""),
             "LAB_IMAGE_ARCHIVE": str(archive),
+            "LAB_FAR": (datetime.now(timezone.utc) + timedelta(hours=12)).strftime("%H:%M"),
             "LAB_S3_ENDPOINT": s3.endpoint_for(bridge),
             "LAB_S3_ACCESS_KEY": s3.access_key,
             "LAB_S3_SECRET_KEY": s3.secret_key,

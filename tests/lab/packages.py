@@ -8,7 +8,8 @@ import subprocess
 
 from lab.places import INSTALLED_PACKAGES, LabError, say
 
-APT = ["apt-get", "-qq", "-y", "--no-install-recommends"]
+# A mirror may fail once, and something else on the machine may be installing.
+APT = ["apt-get", "-qq", "-o", "Acquire::Retries=5", "-o", "DPkg::Lock::Timeout=300"]
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -37,8 +38,8 @@ def ensure(commands: dict[str, str]) -> None:
     say(f"installing {', '.join(missing)}")
     before = _all_installed()
     # A service that Debian starts at once would be an engine that nobody asked for (and cannot start here at all).
-    _run(["apt-get", "-qq", "update"])
-    _run([*APT, "install", *missing])
+    _run([*APT, "update"])
+    _run([*APT, "install", "-y", "--no-install-recommends", *missing])
     INSTALLED_PACKAGES.parent.mkdir(parents=True, exist_ok=True)
     with INSTALLED_PACKAGES.open("a") as record:
         record.writelines(f"{name}\n" for name in sorted(_all_installed() - before))
@@ -51,5 +52,5 @@ def remove_installed() -> None:
     ours = sorted(set(INSTALLED_PACKAGES.read_text().split()) & _all_installed())
     if ours:
         say(f"removing the packages {', '.join(ours)}")
-        _run([*APT, "purge", *ours])
+        _run([*APT, "purge", "-y", *ours])
     INSTALLED_PACKAGES.unlink()

@@ -168,8 +168,8 @@ def start(
 
 
 def _answer(process: subprocess.Popen[bytes], log: Path, terminal: int, text: str | None) -> None:
-    """Type once the prompt is there: what came before would be thrown away."""
-    while process.poll() is None and PROMPT not in log.read_bytes():
+    """Type once the prompt is there and nothing is shown: ansible throws away what came before."""
+    while process.poll() is None and (PROMPT not in log.read_bytes() or termios.tcgetattr(terminal)[3] & termios.ECHO):
         time.sleep(0.05)
     time.sleep(0.5)
     with contextlib.suppress(OSError):

@@ -39,6 +39,17 @@ class Mail:
         return str(self.message.get_content())
 
 
+class _Listening(Controller):
+    """On a socket that has its port already: one that is looked for first may be somebody else's by then."""
+
+    def __init__(self, listener: socket.socket, handler: object, **settings: Any) -> None:
+        self._listener = listener
+        super().__init__(handler, **settings)
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self._listener, ssl=self.ssl_context)
+
+
 class MailReceiver:
     """``tls`` is none, starttls (which it offers and does not insist on) or implicit; ``login`` a name and a password.
 
@@ -47,7 +58,8 @@ class MailReceiver:
 
     def __init__(self, place: Path, tls: str = "none", login: tuple[str, str] | None = None, busy: int = 0) -> None:
         self.mails: list[Mail] = []
-        self.port = _free_port()
+        listener = socket.create_server((HOST, 0))
+        self.port: int = listener.getsockname()[1]
         self.busy = busy
         self._login = login
         authority = Authority()
@@ -62,7 +74,7 @@ class MailReceiver:
         settings.update({"ssl_context": context} if tls == "implicit" else {})
         if login:
             settings.update(authenticator=self._authenticate, auth_required=True, auth_require_tls=tls == "starttls")
-        self._controller = Controller(self, hostname=HOST, port=self.port, ready_timeout=30, **settings)
+        self._controller = _Listening(listener, self, hostname=HOST, port=self.port, ready_timeout=60, **settings)
         self._implicit = tls == "implicit"
 
     def __enter__(self) -> MailReceiver:
@@ -145,9 +157,3 @@ class PingReceiver:
     def url(self) -> str:
         """Where it listens."""
         return f"http://{HOST}:{self._server.server_address[1]}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -26,7 +26,7 @@ from lab.places import LabError
 
 CONTEXT = Path(__file__).with_name("registry_image")
 PORT = "5000/tcp"
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 def bridge_address(client: Any) -> str:

@@ -28,7 +28,7 @@ from typing import IO, Any
 
 from lab.places import LabError, lock
 
-_START_SECONDS, _RUN_SECONDS = 60, 600
+_START_SECONDS, _RUN_SECONDS = 180, 1800
 # A process and a directory: the servers end with the one, and their sockets are in the other, so that all that the
 # process starts can share them.
 _HOME = "LAB_WARM"

@@ -77,7 +77,7 @@ def test_a_signature_of_another_time_is_refused(
         datetime.strptime(error["RequestTime"], "%Y%m%dT%H%M%SZ"),
         datetime.fromisoformat(error["ServerTime"][:-1]),
     )
-    assert (times[1] - times[0]).total_seconds() == pytest.approx(minutes * 60, abs=30)
+    assert (times[1] - times[0]).total_seconds() == pytest.approx(minutes * 60, abs=60)
     lab.clear_faults()
     lab.fault(kind="skew", seconds=minutes * 60 / 2)
     assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0

@@ -255,7 +255,7 @@ def test_a_seeded_object_is_read_as_any_other_is(lab: S3Lab, s3: Any, bucket: st
 
 def test_a_client_may_hold_back_its_body(lab: S3Lab, bucket: str) -> None:
     # With Expect: 100-continue a refusal must come before the body does.
-    connection = http.client.HTTPConnection(urlsplit(lab.endpoint_url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(lab.endpoint_url).netloc, timeout=60)
     connection.putrequest("PUT", f"/{bucket}/k")
     connection.putheader("Content-Length", str(1 << 40))
     connection.putheader("Expect", "100-continue")

@@ -84,7 +84,7 @@ def test_a_second_request_is_refused_unless_it_is_faster(lab: S3Lab, s3: Any, bu
     request = {"Days": 1, "GlacierJobParameters": {"Tier": "Bulk"}}
     assert refused(s3.restore_object, RestoreRequest=request, **restore)[:2] == (409, "RestoreAlreadyInProgress")
     assert thaw(s3, bucket, key, "Standard") == 202
-    assert lab.state(bucket)[0]["ready_at"] == pytest.approx(bulk - 7 * 3600, abs=30)
+    assert lab.state(bucket)[0]["ready_at"] == pytest.approx(bulk - 7 * 3600, abs=300)
     assert refused(s3.restore_object, RestoreRequest=request, **restore)[:2] == (409, "RestoreAlreadyInProgress")
     assert thaw(s3, bucket, key, "Expedited") == 202
     lab.advance(seconds=301)
@@ -220,7 +220,7 @@ def test_a_copy_by_parts_needs_a_thawed_source_too(lab: S3Lab, s3: Any, bucket: 
 def test_more_restores_a_second_than_the_limit_are_slowed_down(lab: S3Lab, s3: Any, bucket: str) -> None:
     lab.seed(bucket, "v", 40, 10, "DEEP_ARCHIVE")
     lab.advance(seconds=1)
-    default = lab.restore_limit(10)
+    default = lab.restore_limit(3)
     try:
         assert default == 1000
         answers = []
@@ -229,7 +229,7 @@ def test_more_restores_a_second_than_the_limit_are_slowed_down(lab: S3Lab, s3: A
                 answers.append(thaw(s3, bucket, f"v{number:06d}"))
             except s3.exceptions.ClientError as error:
                 answers.append(error.response["Error"]["Code"])
-        assert answers[:10] == [202] * 10
+        assert answers[:3] == [202] * 3
         assert "SlowDown" in answers
         lab.restore_limit(None)
         assert thaw(s3, bucket, f"v{answers.index('SlowDown'):06d}") == 202

@@ -1,20 +1,13 @@
-"""What unit tests share.
-
-Properties are judged by what they find: how long an example takes says more of the machine than of the code.
-"""
+"""What unit tests share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from ansible_collections.permafrost.backup.plugins.module_utils.job import Job
 from unit.stage import job_params
-
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -23,5 +23,5 @@ def test_what_is_written_goes_to_the_disk_meanwhile(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(placing, "_WRITE_SECONDS", 0.01)
     monkeypatch.setattr(placing, "_sync", sync)
     with placing.written_meanwhile(tmp_path):
-        assert twice.wait(10)
+        assert twice.wait(60)
     assert set(asked) == {tmp_path}

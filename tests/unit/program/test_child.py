@@ -32,7 +32,7 @@ def start(*argv: str) -> subprocess.Popen[str]:
     ("script", "code"), [("exit 0", 0), ("exit 23", 23), ("kill -9 $$", 137), ("kill -15 $$", 143)]
 )
 def test_exit_codes(script: str, code: int) -> None:
-    assert start("sh", "-c", script).wait(10) == code
+    assert start("sh", "-c", script).wait(60) == code
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -44,7 +44,7 @@ def test_signals_are_handed_on(name: str) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(getattr(signal, name))
-    assert process.wait(10) == 5
+    assert process.wait(60) == 5
     assert process.stdout.readline() == "told\n"
 
 
@@ -52,6 +52,6 @@ def test_the_way_to_its_own_code_is_not_for_others() -> None:
     process = start("env")
     assert process.stdout is not None
     shown = process.stdout.read()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert "\nPATH=" in f"\n{shown}"
     assert "PYTHONPATH" not in shown

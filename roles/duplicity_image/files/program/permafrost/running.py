@@ -70,7 +70,7 @@ def _lines(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> Iterat
                 yield from (f"{line.decode(errors='replace')}\n" for line in lines)
                 if not piece:
                     break
-            elif process.poll() is not None:
+            elif process.poll() is not None and not selector.select(0):  # which it may have filled before it ended
                 break
     if rest:
         yield f"{rest.decode(errors='replace')}\n"
