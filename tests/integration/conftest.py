@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from lab import image as lab_image
-from lab import play
+from lab import kills, play
 from lab.s3.client_api import S3Lab
 
 NUMBERS = itertools.count(1)
@@ -100,7 +99,4 @@ def job(s3: S3Lab, bucket: str, image: str, tmp_path: Path) -> Iterator[Job]:
         "docker_host": os.environ["DOCKER_HOST"],
         "state_dir": str(tmp_path / "state"),
     }
-    client = docker.from_env()
-    for container in client.containers.list(all=True, filters={"label": f"permafrost.backup.job={name}"}):
-        container.remove(force=True)
-    client.close()
+    kills.remove_containers(name)

@@ -23,10 +23,10 @@ AT_START = "import docker, os, signal\ndocker.APIClient.start = lambda *_: os.ki
 
 
 @pytest.fixture
-def slower(slow: Job, s3: S3Lab) -> Job:
-    """The same where a first volume takes so long that others get their turn meanwhile, on a busy machine too."""
+def held(slow: Job, s3: S3Lab) -> Job:
+    """The same where a first volume is not stored before the faults are cleared."""
     s3.clear_faults()
-    s3.fault("PutObject", ".vol1.", kind="latency", seconds=20)
+    s3.fault("PutObject", ".vol1.", kind="hold")
     return slow
 
 
@@ -36,20 +36,21 @@ def backups(watch: kills.Watch) -> int:
     return sum(run["verb"] == "backup" for run in watch.runs)
 
 
-def test_attaches_to_a_run_that_goes_on(slower: Job, watch: kills.Watch, tmp_path: Path) -> None:
-    container = left_alone(slower, watch)
+def test_attaches_to_a_run_that_goes_on(held: Job, s3: S3Lab, watch: kills.Watch, tmp_path: Path) -> None:
+    container = left_alone(held, watch)
     since = container.attrs["State"]["StartedAt"][:19] + "Z"
     for name, options in (("duplicity_info", {}), ("duplicity_restore", {"dest": str(tmp_path / "dest")})):
-        refused = kills.run(name, job=slower, **options)
+        refused = kills.run(name, job=held, **options)
         assert (kills.cause(refused), refused["error"].get("since")) in {("busy", since)}, refused["msg"]
         assert since in refused["msg"]
-    assert kills.secrets_of(slower["name"])
-    result = kills.succeeded(kills.run("duplicity_backup", job=slower))
+    assert kills.secrets_of(held["name"])
+    s3.clear_faults()
+    result = kills.succeeded(kills.run("duplicity_backup", job=held))
     assert (result["attached"], result["action"]) == (True, "full")
     assert result["elapsed_seconds"] % 1
     assert backups(watch) == 1
-    assert not kills.secrets_of(slower["name"])
-    assert kills.run("duplicity_info", job=slower)["last_success"]["exit_code"] == 0
+    assert not kills.secrets_of(held["name"])
+    assert kills.run("duplicity_info", job=held)["last_success"]["exit_code"] == 0
 
 
 def test_collects_or_tells_what_nobody_saw_the_end_of(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path) -> None:
@@ -100,11 +101,12 @@ def test_a_container_that_somebody_stops(slow: Job, s3: S3Lab, watch: kills.Watc
     assert "Next: Run again: an interrupted backup resumes." in result["msg"]
 
 
-def test_an_async_timeout(slower: Job, watch: kills.Watch, playbook: RunPlaybook) -> None:
-    tasks = [{"name": "Time out", "permafrost.backup.duplicity_backup": {"job": slower}, "async": 8, "poll": 1}]
+def test_an_async_timeout(held: Job, s3: S3Lab, watch: kills.Watch, playbook: RunPlaybook) -> None:
+    tasks = [{"name": "Time out", "permafrost.backup.duplicity_backup": {"job": held}, "async": 10, "poll": 1}]
     assert playbook(tasks).code
     assert backups(watch) == 1
-    result = kills.succeeded(kills.run("duplicity_backup", job=slower))
+    s3.clear_faults()
+    result = kills.succeeded(kills.run("duplicity_backup", job=held))
     assert (result["attached"], result["action"], backups(watch)) == (True, "full", 1)
 
 
@@ -137,7 +139,7 @@ def test_two_restores_at_once(slow: Job, s3: S3Lab, watch: kills.Watch, source: 
 def test_a_killed_restore(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path, tmp_path: Path) -> None:
     """Its container killed too: nothing is there. Its container going on: the next task puts it in place."""
     kills.succeeded(kills.run("duplicity_backup", job=slow))
-    s3.fault("GetObject", ".vol1.", kind="latency", seconds=TOGETHER_SECONDS)
+    s3.fault("GetObject", ".vol1.", kind="hold")
     dest = tmp_path / "dest"
     for container_too in (True, False):
         task = kills.ModuleProcess("duplicity_restore", job=slow, dest=str(dest), fetch="streamed")
@@ -151,6 +153,7 @@ def test_a_killed_restore(slow: Job, s3: S3Lab, watch: kills.Watch, source: Path
             kills.succeeded(kills.run("duplicity_info", job=slow))
             assert not list(tmp_path.glob(".*permafrost*"))
         assert not dest.exists()
+    s3.clear_faults()
     result = kills.succeeded(kills.run("duplicity_restore", job=slow, dest=str(dest)))
     assert result["attached"]
     kills.same(trees.snapshot(source), dest)

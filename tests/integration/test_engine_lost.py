@@ -125,8 +125,11 @@ def test_an_engine_that_stays_away(job: Job, s3: S3Lab, proxy: Proxy) -> None:
 
 def test_an_engine_that_stops_a_backup(job: Job, s3: S3Lab, proxy: Proxy) -> None:
     with kills.watched(job["name"]) as watch:
+        s3.clear_faults()
+        s3.fault("PutObject")
         task = kills.ModuleProcess("duplicity_backup", job=job, prelude=IMPATIENT)
         goes_away(proxy, s3, watch, task, stops=True)
+        s3.clear_faults()
         assert kills.cause(task.ended()) == "engine_lost"
         proxy.open()
         again = kills.succeeded(kills.run("duplicity_backup", job=job))
@@ -137,17 +140,17 @@ def test_an_engine_that_stops_a_backup(job: Job, s3: S3Lab, proxy: Proxy) -> Non
 def test_an_engine_that_stops_a_restore_and_comes_back(job: Job, s3: S3Lab, proxy: Proxy, tmp_path: Path) -> None:
     job["storage_class"] = "STANDARD"
     kills.succeeded(kills.run("duplicity_backup", job=job))
-    s3.fault("GetObject", ".vol1.", kind="latency", seconds=6)
+    s3.fault("GetObject", ".vol1.", kind="hold")
     dest = tmp_path / "dest"
     with kills.watched(job["name"]) as watch:
         # Staged volumes would be there before the engine is asked for anything.
         task = kills.ModuleProcess("duplicity_restore", job=job, dest=str(dest), fetch="streamed")
         goes_away(proxy, s3, watch, task, "restore", stops=True)
+        s3.clear_faults()
         proxy.open()
         result = task.ended()
         assert (kills.cause(result), result["error"]["exit_code"]) == ("stopped", 143)
         assert [one.name for one in tmp_path.iterdir() if "dest" in one.name] == [], "nothing is in place"
-        s3.clear_faults()
         kills.succeeded(kills.run("duplicity_restore", job=job, dest=str(dest)))
     kills.same(trees.snapshot(tmp_path / "source"), dest)
 

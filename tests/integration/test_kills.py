@@ -137,11 +137,11 @@ def test_random_moments(job: dict[str, Any], s3: S3Lab, tmp_path: Path) -> None:
         expected[last] = trees.snapshot(source)
         rounds.check_info()
         assert all(volumes == list(range(1, len(volumes) + 1)) for volumes in map(_sorted, rounds.sets().values()))
+        assert not watch.writes_outside(s3.requests(mark), rounds.prefix, slack=8 * LATENCY_SECONDS)
         s3.clear_faults()
         for at, snapshot in expected.items():
             kills.same(snapshot, rounds.restored(at))
         assert not watch.containers()
-        assert not watch.writes_outside(s3.requests(mark), rounds.prefix, slack=8 * LATENCY_SECONDS)
     assert not kills.secrets_of(job["name"])
     assert not list(tmp_path.glob(".*permafrost*"))
     assert min(rounds.attached, rounds.resumed, rounds.completed) > 0

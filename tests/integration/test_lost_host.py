@@ -117,7 +117,7 @@ def _break_off(s3: S3Lab, job: dict[str, Any], moment: Callable[[], bool]) -> No
 def brings_back(lost: Lost, s3: S3Lab, command: play.Run) -> play.Run:
     """Let two days pass once all is requested, and see the command to its end."""
     mark_end = len(lost.needed)
-    kills.until(lambda: command.process.poll() is not None or len(asked(s3, lost)) == mark_end, "the thaw", 400)
+    kills.until(lambda: command.process.poll() is not None or len(asked(s3, lost)) == mark_end, "the thaw", 1200)
     assert command.process.poll() is None, command.output
     s3.advance(hours=48)
     assert command.wait().code == 0, command.output

@@ -186,7 +186,7 @@ def test_a_kill_while_volumes_are_fetched(backed: Backed, s3: S3Lab) -> None:
     """No finished volume is read twice, and one whose copy has expired since is not needed any more."""
     dest, mark = backed.root / "killed", s3.mark()
     options = {"job": backed.job, "dest": str(dest)}
-    s3.fault(operation="GetObject", key_contains=".vol4.", kind="latency", seconds=5)
+    s3.fault("GetObject", ".vol4.", kind="hold")
     task = kills.ModuleProcess("duplicity_restore", **options)
 
     def finished() -> list[Path]:

@@ -68,15 +68,14 @@ def test_what_changes_while_a_resumption_begins(
     """After the task has looked, and before duplicity has."""
     time.sleep(2.1)
     interrupt(slow, s3, watch, 3)
-    for operation in ("ListObjects", "ListObjectsV2"):
-        s3.fault(operation, kind="latency", seconds=2)
+    s3.fault("ListObjects", kind="hold")  # duplicity's; the task asks for ListObjectsV2
     task = backup(slow)
     watch.wait_running(task)
     (source / "data 0").write_bytes(b"changed while duplicity waits for its listing")
+    s3.clear_faults()
     result = kills.succeeded(task.ended())
     assert (result["action"], result["resumed"]) == ("full", False)
     assert "The source has changed" in Path(result["log_file"]).read_text()
-    s3.clear_faults()
     kills.succeeded(kills.run("duplicity_backup", job=slow))
     restores_well(slow, source, tmp_path / "dest")
 

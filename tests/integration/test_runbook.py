@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 import yaml
 
@@ -100,10 +99,7 @@ def backed_up(s3_server: S3Lab, image: str, root: Path, file_bytes: int, **optio
     (source / "etc" / "hosts").write_text("127.0.0.1 localhost web01\n")
     kills.succeeded(kills.run("duplicity_backup", job=job))
     yield Lost(s3_server, job, trees.snapshot(source), root)
-    client = docker.from_env()
-    for container in client.containers.list(all=True, filters={"label": f"permafrost.backup.job={job['name']}"}):
-        container.remove(force=True)
-    client.close()
+    kills.remove_containers(job["name"])
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from integration.test_runbook import Lost, backed_up
 
@@ -29,11 +30,7 @@ def lost(s3: S3Lab, image: str, tmp_path: Path) -> Iterator[Lost]:
 
 def descendants(pid: int) -> list[int]:
     """Processes that a process started, and those that they started."""
-    found: list[int] = []
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, listed.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
 def kill(pids: list[int]) -> None:
@@ -49,19 +46,21 @@ class Killer:
         self.lost, self.watch = lost, watch
 
     def at(self, moment: Callable[[play.Run], Any], **options: Any) -> play.Run:
-        """At a moment; with further options of the job."""
+        """At a moment, with further options of the job. Faults of S3 end with the run."""
         variables = self.lost.variables
         variables["duplicity_jobs"][0].update(options)
         run = play.start("permafrost.backup.restore", self.lost.work, **variables, confirm=True)
         kills.until(lambda: run.process.poll() is not None or moment(run), "the moment of the kill", 300)
         assert run.process.poll() is None, run.output
+        os.kill(run.process.pid, signal.SIGSTOP)  # the moment lasts
         kill([run.process.pid, *descendants(run.process.pid)])
         run.wait()
+        self.lost.s3.clear_faults()
         return run
 
     def in_container(self, verb: str, after: str = "Choose the jobs") -> play.Run:
         """As soon as a container of this verb runs, after that task; the container too, which is slow enough."""
-        run = self.at(lambda run: has_ended(run, after) and self._on(verb), limits={"cpus": 0.25})
+        run = self.at(lambda run: has_ended(run, after) and self._on(verb), limits={"cpus": 0.15})
         one = self._on(verb)
         assert one is not None, f"the container of {verb} had ended already"
         assert self.watch.kill(signal.SIGKILL, verb)
@@ -90,6 +89,7 @@ def test_killed_at_each_of_the_seven_steps(lost: Lost) -> None:
         assert not has_ended(killer.in_container("plan", "Choose the jobs"), "Look at the destination")
         assert not has_ended(killer.in_container("plan", "Look at the destination"), "Plan")
         # Quote.
+        s3.fault("RestoreObject")
         killer.at(lambda run: has_ended(run, "Quote"))
         assert lost.asked(mark) == []
         # Thaw: some are requested.
@@ -104,10 +104,9 @@ def test_killed_at_each_of_the_seven_steps(lost: Lost) -> None:
         s3.advance(hours=48)
         # Restore: a volume is on its way; then duplicity is at it.
         slow = next(key for key in lost.volumes() if ".vol3." in key)
-        s3.fault("GetObject", slow, kind="latency", seconds=4)
+        s3.fault("GetObject", slow, kind="hold")
         staged = Path(lost.work, "state", lost.job["name"], "staged")
         killer.at(lambda _run: len(list(staged.glob("duplicity-*difftar*"))) == len(lost.volumes()) - 1)
-        s3.clear_faults()
         killer.in_container("restore")
         # Prove.
         killer.in_container("prove")

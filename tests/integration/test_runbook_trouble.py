@@ -48,13 +48,14 @@ class Trouble:
         """
         asked = self.lost.asked(self.mark)
         if during:
-            self.s3.fault("GetObject", self.victim, kind="latency", seconds=4)
+            self.s3.fault("GetObject", self.victim, kind="hold")
         run = play.start("permafrost.backup.restore", self.lost.work, **self.lost.variables, confirm=True)
         if during:
             kills.until(lambda: run.process.poll() is not None or self._on_its_way(), "the volume's turn", 300)
         given = during() if during else None
+        if during:
+            self.s3.clear_faults()
         run.wait()
-        self.s3.clear_faults()
         (error,) = [task.result["error"] for task in run.tasks if task.status == "failed"]
         assert error["cause"] == cause, run.output
         told = " ".join(run.output.split())

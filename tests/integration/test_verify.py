@@ -180,13 +180,14 @@ def test_all_damage_is_named(chain: Chain) -> None:
 
 
 def test_a_killed_task_is_followed_by_one_that_attaches(stored: Job, s3: S3Lab) -> None:
-    s3.fault("GetObject", ".vol1.", kind="latency", seconds=6)
+    s3.fault("GetObject", ".vol1.", kind="hold")
     with kills.watched(stored["name"]) as watch:
         task = kills.ModuleProcess("duplicity_verify", job=stored, mode="source")
         watch.wait_running(task, "verify")
         task.kill(signal.SIGKILL)
         task.ended()
         assert kills.cause(kills.run("duplicity_backup", job=stored)) == "busy"
+        s3.clear_faults()
         result = kills.succeeded(verify(stored, mode="source"))
         assert result["attached"]
         assert result["difference_count"] == 0

@@ -55,7 +55,7 @@ class ModuleProcess:
         """Send a signal, if it is still there."""
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 120) -> dict[str, Any]:
+    def ended(self, seconds: float = 600) -> dict[str, Any]:
         """The result; empty for one that was killed without a word."""
         try:
             self.process.wait(seconds)
@@ -97,13 +97,15 @@ def cause(result: dict[str, Any]) -> str:
     return str(result.get("error", {}).get("cause", "")) if result.get("failed") else ""
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Wait until something is true, and give it."""
+def until(condition: Callable[[], Any], what: str, seconds: float = 300) -> Any:
+    """Wait until something is true, and give it. A file that went while it was looked at is no answer yet."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            if found := condition():
+                return found
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.01)
-    return found
 
 
 class Watch:
@@ -155,7 +157,7 @@ class Watch:
     def wait_quiet(self) -> None:
         """Until no container of the job runs."""
         label = {"label": f"{LABEL}={self.job}", "status": "running"}
-        until(lambda: not self._client.containers.list(filters=label), "all containers ended")
+        until(lambda: not self._client.containers.list(filters=label, ignore_removed=True), "all containers ended")
 
     def kill(self, number: signal.Signals, verb: str = "backup") -> bool:
         """`docker kill -s`, if it runs."""
@@ -171,12 +173,15 @@ class Watch:
         return True
 
     def writes_outside(self, requests: list[dict[str, Any]], key: str, slack: float = 0.5) -> list[dict[str, Any]]:
-        """Writing S3 requests below a key prefix that came while no container ran. An answer may be a little late."""
+        """Writing S3 requests below a key prefix that came while no container ran.
+
+        Answers and the engine's events may be a little late.
+        """
         found = []
         for one in requests:
             if one["method"] not in ("PUT", "POST", "DELETE") or not one["key"].startswith(key):
                 continue
-            runs = [run for run in self.runs if run["started"] <= one["time"] <= (run["ended"] or 1e99) + slack]
+            runs = [run for run in self.runs if run["started"] - slack <= one["time"] <= (run["ended"] or 1e99) + slack]
             if not runs:
                 found.append(one)
         return found
@@ -206,11 +211,20 @@ class PlaybookProcess:
         """Send a signal to ansible-playbook alone, as `kill` does."""
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 120) -> dict[str, Any]:
+    def ended(self, seconds: float = 600) -> dict[str, Any]:
         """The task's result; empty if ansible-playbook ended without one."""
         self._run.wait(seconds)
         found = self._run.results(self._name)
         return found[0] if found else {}
+
+
+def remove_containers(job: str) -> None:
+    """Whatever a job left."""
+    with contextlib.closing(docker.from_env(timeout=300)) as client:
+        filters = {"label": f"{LABEL}={job}"}
+        for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
+            with contextlib.suppress(docker.errors.APIError):  # somebody else removes it
+                container.remove(force=True)
 
 
 def secrets_of(job: str) -> list[Path]:

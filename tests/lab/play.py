@@ -84,8 +84,9 @@ class Run:
 
     @property
     def tasks(self) -> list[Task]:
-        """Every task that ended so far, in order."""
-        lines = self._results.read_text(encoding="utf-8").splitlines() if self._results.exists() else []
+        """Every task that ended so far, in order. A line may be on its way."""
+        text = self._results.read_text(encoding="utf-8") if self._results.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return [
             Task(line["task"], line["action"].removeprefix(COLLECTION), line["host"], line["status"], line["result"])
             for line in map(json.loads, lines)

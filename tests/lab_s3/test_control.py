@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,17 @@ def test_latency_delays_and_then_serves(lab: S3Lab, s3: Any, bucket: str) -> Non
     begun = time.monotonic()
     s3.list_objects_v2(Bucket=bucket)
     assert time.monotonic() - begun >= 0.4
+
+
+def test_a_request_is_held_until_the_faults_are_cleared(lab: S3Lab, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    lab.fault("GetObject", kind="hold")
+    with ThreadPoolExecutor() as pool:
+        got = pool.submit(s3.get_object, Bucket=bucket, Key="k")
+        assert s3.head_object(Bucket=bucket, Key="k")["ContentLength"] == 1
+        assert wait([got], 0.2).not_done
+        lab.clear_faults()
+        assert got.result()["Body"].read() == b"x"
 
 
 def test_a_late_answer_is_to_what_was_done_at_once(lab: S3Lab, s3: Any, bucket: str) -> None:

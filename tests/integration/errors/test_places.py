@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,15 +26,8 @@ from integration.errors.cases import (
 from integration.errors.playing import Result, refused
 from integration.errors.stage import Stage
 
-
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-DEAD = f"http://127.0.0.1:{free_port()}"
+# Nobody listens there.
+DEAD = "http://127.0.0.1:1"
 NO_IMAGE = "permafrost-lab/no-such-image:latest"
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 OTHER_BUCKET = "s3://no-such-bucket/plain"

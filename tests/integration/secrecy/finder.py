@@ -45,7 +45,7 @@ class Finder:
             name: secret if isinstance(secret, bytes) else secret.encode() for name, secret in secrets.items()
         }
         self._longest = max(map(len, self._needles.values()))
-        self._client = docker.from_env()
+        self._client = docker.from_env(timeout=300)
 
     def text(self, kind: str, place: str, content: str | bytes) -> Iterator[Hit]:
         """In anything that can be read at once."""

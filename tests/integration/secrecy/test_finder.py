@@ -59,7 +59,7 @@ def test_in_a_command_line_and_in_an_environment(finder: Finder) -> None:
 
 def test_in_what_runs_for_a_moment_only(finder: Finder) -> None:
     with watching(finder.processes) as found:
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.7)", CANARY], check=True)
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(3)", CANARY], check=True)
     assert kinds(found) == {"cmdline"}
 
 

@@ -140,8 +140,10 @@ class S3Lab:
 
     def fault(self, operation: str | None = None, key_contains: str | None = None, kind: str = "503",
               count: int | None = None, probability: float = 1.0, seconds: float = 0) -> None:  # fmt: skip
-        """Let requests fail: 503, 500, reset, latency, late, skew, or expedited (no capacity); count None is for ever.
+        """Let requests fail: 503, 500, reset, latency, hold, late, skew, or expedited (no capacity).
 
+        ``count`` None is for ever.
+        hold lasts until the faults are cleared: a request of a client that is killed meanwhile is served then, too.
         ``seconds`` is how long latency lasts, before a request is served, and how late its answer is after that with
         late; and how far the server's clock is ahead with skew.
         """

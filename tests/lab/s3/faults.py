@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lab.s3.message import Request, ResetError, S3Error, slow_down
 from lab.s3.signature import require_fresh
 
-KINDS = ("503", "500", "reset", "latency", "late", "skew", "expedited")
+KINDS = ("503", "500", "reset", "latency", "hold", "late", "skew", "expedited")
 # Whoever strikes by one of these asks for it by name; all others strike before a request is served.
 ASKED_FOR = ("late", "expedited")
 
@@ -63,6 +63,8 @@ class Faults:
             return
         if rule.kind == "skew":
             require_fresh(request, ahead=rule.seconds)
+        elif rule.kind == "hold":
+            self._hold(rule)
         elif rule.seconds:
             time.sleep(rule.seconds)
         if rule.kind == "503":
@@ -71,6 +73,10 @@ class Faults:
             raise S3Error(500, "InternalError", "We encountered an internal error. Please try again.")
         if rule.kind == "reset":
             raise ResetError
+
+    def _hold(self, rule: Fault) -> None:
+        while any(one is rule for one in self._rules):
+            time.sleep(0.02)
 
     def delay(self, request: Request) -> None:
         """Wait, after the request was served, if its answer is to be late."""

@@ -1,4 +1,4 @@
-"""Very many small requests in little time: signed before, over connections that stay, replies read and forgotten."""
+"""Very many small requests in little time: over connections that stay, replies read and forgotten."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def thaw_body(tier: str, days: int) -> bytes:
 def restores(s3: S3Lab, bucket: str, keys: Iterable[str], tier: str, days: int) -> None:
     """RestoreObject for each key."""
     body = thaw_body(tier, days)
-    _rush(s3, [_signed(s3, "POST", f"/{bucket}/{quote(key)}?restore=", body) for key in keys])
+    _rush(s3, "POST", [f"/{bucket}/{quote(key)}?restore=" for key in keys], body)
 
 
 def gets(s3: S3Lab, bucket: str, keys: Iterable[str]) -> None:
     """GetObject for each key."""
-    _rush(s3, [_signed(s3, "GET", f"/{bucket}/{quote(key)}", b"") for key in keys])
+    _rush(s3, "GET", [f"/{bucket}/{quote(key)}" for key in keys])
 
 
 def _signed(s3: S3Lab, method: str, target: str, body: bytes) -> bytes:
@@ -50,17 +50,17 @@ def _signed(s3: S3Lab, method: str, target: str, body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _rush(s3: S3Lab, requests: list[bytes]) -> None:
+def _rush(s3: S3Lab, method: str, targets: list[str], body: bytes = b"") -> None:
     place = urlsplit(s3.endpoint_url)
-    left = iter(requests)
+    left = iter(targets)
 
     def send() -> None:
         connection: socket.socket | None = None
-        for request in left:
+        for target in left:
             if connection is None:
                 connection = socket.create_connection((place.hostname or "", place.port or 80))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(request)
+            connection.sendall(_signed(s3, method, target, body))
             if not _read(connection):
                 connection.close()
                 connection = None
