@@ -390,11 +390,14 @@ options:
         type: dict
         suboptions:
           backup:
-            description: When to back up, as a calendar expression of systemd.time(7), in the time zone of the host.
+            description:
+              - When to back up, as a calendar expression of systemd.time(7), in the time zone of the host.
+              - With V(container) it is V(hourly), V(daily), V(weekly), V(monthly), V(never) or a cron expression of
+                five fields.
             type: str
             default: daily
           integrity:
-            description: When to compare the bucket with its manifests, which needs no thaw.
+            description: When to compare the bucket with its manifests, which needs no thaw; as O(job.schedule.backup).
             type: str
             default: weekly
           random_delay:

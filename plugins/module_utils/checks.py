@@ -11,6 +11,10 @@ from typing import Any
 from ansible_collections.permafrost.backup.plugins.module_utils.errors import BadInput, BadTime
 from ansible_collections.permafrost.backup.plugins.module_utils.times import interval
 
+# What a container's own scheduler knows beside cron expressions.
+_PERIODS = frozenset({"hourly", "daily", "weekly", "monthly"})
+_CRON_FIELDS = 5
+
 
 def absolute(params: Mapping[str, Any], option: str, group: str = "job") -> str:
     """A path from the root, without empty parts and outer slashes."""
@@ -38,6 +42,16 @@ def age(params: Mapping[str, Any], option: str) -> str:
     except BadTime:
         raise BadInput(f"job.{option} '{text}' is not an interval such as 4W, 30D or 1M.") from None
     return text
+
+
+def container_schedule(place: str, text: str) -> None:
+    """Refuse what is no schedule of a container by its form. What is wrong inside a cron expression the image says."""
+    words = text.lower().split()
+    if words != ["never"] and not (words and _PERIODS.issuperset(words)) and len(words) != _CRON_FIELDS:
+        raise BadInput(
+            f"{place} is '{text}', and with job.scheduler container it is one of {', '.join(sorted(_PERIODS))} and "
+            "never, or a cron expression of five fields such as '30 3 * * MON-FRI'."
+        )
 
 
 def endpoint(url: str | None) -> str | None:

@@ -242,6 +242,8 @@ def _scheduling(params: Mapping[str, Any]) -> dict[str, Any]:
             raise BadInput("job.hooks are commands of the host, and with job.scheduler container nothing runs them.")
         if schedule.get("on_failure"):
             raise BadInput("job.schedule.on_failure names units, and with job.scheduler container nothing starts them.")
+        for option in ("backup", "integrity"):
+            checks.container_schedule(f"job.schedule.{option}", schedule.get(option) or "daily")
     return {"scheduler": params["scheduler"]}
 
 

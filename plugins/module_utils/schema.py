@@ -76,7 +76,7 @@ FILE_PREFIXES: dict[str, Any] = {
     "options": {"archive": {"type": "str"}, "manifest": {"type": "str"}, "signature": {"type": "str"}},
 }
 
-# When the role duplicity lets a job run: systemd's calendar expressions.
+# When the role duplicity lets a job run: systemd's calendar expressions, or what a container's scheduler knows.
 SCHEDULE: dict[str, Any] = {
     "type": "dict",
     "apply_defaults": True,

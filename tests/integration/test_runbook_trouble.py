@@ -56,6 +56,7 @@ class Trouble:
         if during:
             self.s3.clear_faults()
         run.wait()
+        self.s3.clear_faults()
         (error,) = [task.result["error"] for task in run.tasks if task.status == "failed"]
         assert error["cause"] == cause, run.output
         told = " ".join(run.output.split())

@@ -107,11 +107,19 @@ def test_no_target(target: str) -> None:
         ({"scheduler": "container", "hooks": {"before": ["x"]}}, r"job\.hooks are commands of the host"),
         ({"scheduler": "container", "hooks": {"after": ["x"]}}, r"job\.hooks are commands of the host"),
         ({"scheduler": "container", "schedule": {"on_failure": ["x.service"]}}, r"schedule\.on_failure names"),
+        ({"scheduler": "container", "schedule": {"backup": "*-*-* 03:00:00"}}, r"schedule\.backup is .* five fields"),
+        ({"scheduler": "container", "schedule": {"integrity": "never daily"}}, r"schedule\.integrity is"),
+        ({"scheduler": "container", "schedule": {"integrity": "quarterly"}}, r"one of daily, hourly, monthly, weekly"),
     ],
 )  # fmt: skip
 def test_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(BadInput, match=text):
         job(**changes)
+
+
+@pytest.mark.parametrize("text", ["never", "Daily", "daily weekly", "30 3 * * MON-FRI"])
+def test_what_a_containers_scheduler_knows(text: str) -> None:
+    assert job(scheduler="container", schedule={"backup": text, "integrity": text}).scheduler == "container"
 
 
 def test_who_cleans_up() -> None:
