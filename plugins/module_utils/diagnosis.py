@@ -55,6 +55,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
     ((KILLED,), r"", errors.OutOfMemory),
     ((130, 143), r"", errors.Stopped),
     ((4,), r"\A(?!.*No manifests)", errors.Stopped),  # how duplicity ends after SIGINT
+    ((1,), r"(?m)^KeyboardInterrupt$", errors.Stopped),  # and Python, while it starts
 )
 
 
@@ -62,7 +63,7 @@ _CAUSES: tuple[tuple[tuple[int, ...] | None, str, type[errors.PermafrostError]],
 _MASKED = "'NoneType' object has no attribute"
 _TRACE = "Traceback (innermost last)"
 # What duplicity prints whatever happens.
-_NOISE = r"Duplicity backup complete|\ADEBUG: "
+_NOISE = r"Duplicity backup complete|\ADEBUG: |\AExtension modules: "
 
 
 def failure(exit_code: int, run: Run, output: str) -> errors.PermafrostError:

@@ -153,6 +153,21 @@ def test_the_output_speaks_when_there_is_no_log() -> None:
     assert "unknown option" in error.what
 
 
+def test_sigint_while_python_starts() -> None:
+    """As when duplicity has begun itself anew."""
+    error = failure(1, Run(), """\
+Fatal Python error: init_import_site: Failed to import the site module
+Python runtime state: initialized
+Traceback (most recent call last):
+  File "<frozen importlib._bootstrap_external>", line 648, in _get_cached
+KeyboardInterrupt
+
+Extension modules: isal.igzip_lib (total: 1)
+""")  # fmt: skip
+    assert isinstance(error, errors.Stopped)
+    assert error.what == "duplicity ended with exit code 1: KeyboardInterrupt."
+
+
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
