@@ -144,7 +144,8 @@ def test_random_moments(job: dict[str, Any], s3: S3Lab, tmp_path: Path) -> None:
         assert not watch.containers()
     assert not kills.secrets_of(job["name"])
     assert not list(tmp_path.glob(".*permafrost*"))
-    assert min(rounds.attached, rounds.resumed, rounds.completed) > 0
+    # Which of the two comes is chance; each has its own tests, in test_attach and test_resuming.
+    assert min(rounds.attached + rounds.resumed, rounds.completed) > 0
 
 
 def _incrementals(rounds: Rounds, source: Path) -> str:
