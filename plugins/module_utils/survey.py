@@ -20,6 +20,7 @@ KINDS = ("hard_links", "subsecond_mtimes", "symlink_mtimes", "sparse_files", "so
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _BLOCK = 512  # st_blocks counts these, whatever the file system's own block size
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NICE = 19  # the backup comes first, and is rarely done before the count
 
 
@@ -29,7 +30,7 @@ class Survey:
     def __init__(self, source: str) -> None:
         self._source = os.fsencode(source)
         task, (told, tell) = os.getpid(), os.pipe()
-        self._child = os.fork()
+        self._child = _forked()
         if not self._child:
             _tell(self._source, tell, task)
         os.close(tell)
@@ -46,6 +47,15 @@ class Survey:
         os.kill(self._child, signal.SIGKILL)  # one that has ended is there until it is waited for
         os.waitpid(self._child, 0)
         self._told.close()
+
+
+def _forked() -> int:
+    """As os.fork. A signal meanwhile comes after it: Python drops what its handler raises amid a fork."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        return os.fork()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _tell(source: bytes, tell: int, task: int) -> NoReturn:

@@ -101,6 +101,8 @@ class Timer:
             code = container.wait(timeout=120)["StatusCode"]
             container.reload()
             return Ran(code, container.logs().decode(), json.dumps(container.attrs))
+        except OSError as error:
+            raise AssertionError(f"It goes on:\n{container.logs().decode()}\n{container.top()}") from error
         finally:
             container.remove(force=True)
 
@@ -243,11 +245,13 @@ def test_a_backup_that_fails_is_reported(timer: Timer, web: PingReceiver, post: 
 
 def test_a_backup_that_is_stopped_is_reported(timer: Timer, s3: S3Lab, web: PingReceiver, post: MailReceiver) -> None:
     s3.fault("PutObject")
-    container = timer.start("backup")
-    until(lambda: web.requests, "the ping of its start")
-    container.kill("SIGTERM")
-    ran = timer.ended(container)
-    s3.clear_faults()
+    try:
+        container = timer.start("backup")
+        until(lambda: web.requests, "the ping of its start")
+        container.kill("SIGTERM")
+        ran = timer.ended(container)
+    finally:
+        s3.clear_faults()
     assert ran.code == 1, ran.shown
     assert paths(web.requests)[:2] == ["/ping/*/start", "/ping/*/fail"]
     assert post.mails[0].text.startswith("Ended by SIGTERM.")

@@ -75,3 +75,21 @@ def test_ends_with_its_task() -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"process {child} is still there")
+
+
+def test_a_signal_amid_the_fork_is_not_lost() -> None:
+    code = f"""
+import os, signal
+from {survey.__name__} import Survey
+
+def stop(_number, _frame):
+    raise SystemExit("told")
+
+signal.signal(signal.SIGTERM, stop)
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))
+Survey("/")
+print("nobody heard of it")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "told\n")
