@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import statistics
 import time
 from collections.abc import Iterable
@@ -32,7 +33,7 @@ def main() -> None:
             results = {name: _median(found) for name, found in runs.items()}
             _table(data, results)
             _verdicts(data, results)
-        for data in set(options.data) & {"A", "B"} if options.restores else ():
+        for data in sorted({"A", "B"}.intersection(options.data)) if options.restores else ():
             _restores(data, sources[data], s3, options.rounds)
         if options.listing:
             _listing(s3)
@@ -45,11 +46,17 @@ def main() -> None:
 
 
 def _in_turn(names: Iterable[str], source: Path, s3: S3Lab, label: str, rounds: int) -> dict[str, list[Usage]]:
-    """Round by round, so that a machine that is slower for a minute is so for all."""
+    """Round by round, so that a machine that is slower for a minute is so for all.
+
+    Each round another begins: the first reads what no cache holds yet, the data, libraries and images, and the others
+    find it there.
+    """
     runs: dict[str, list[Usage]] = {name: [] for name in names}
+    order = collections.deque(enumerate(runs))
     for turn in range(rounds):
-        for number, (name, found) in enumerate(runs.items()):
-            found.append(contestants.measure(name, source, s3, f"{label}{number}-{turn}"))
+        for number, name in order:
+            runs[name].append(contestants.measure(name, source, s3, f"{label}{number}-{turn}"))
+        order.rotate(-1)
     return runs
 
 
@@ -126,7 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minimal", action=argparse.BooleanOptionalAction, default=True, help="thaw, path by path")
     parser.add_argument("--thaw", action=argparse.BooleanOptionalAction, default=True, help="of 100,000 objects")
     parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
-    parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
+    parser.add_argument("--rounds", type=int, default=3, help="the median of so many")
     return parser.parse_args()
 
 
