@@ -100,11 +100,13 @@ def test_a_request_is_held_until_the_faults_are_cleared(lab: S3Lab, s3: Any, buc
 
 
 def test_a_late_answer_is_to_what_was_done_at_once(lab: S3Lab, s3: Any, bucket: str) -> None:
-    lab.fault("PutObject", kind="late", seconds=5)
+    lab.fault("PutObject", kind="late", seconds=3600)
     hasty = lab.client(config=Config(read_timeout=1, retries={"total_max_attempts": 1}))
+    mark = lab.mark()
     with pytest.raises(ReadTimeoutError):
         hasty.put_object(Bucket=bucket, Key="k", Body=b"x")
     kills.until(lambda: lab.state(bucket), "the object is stored")
+    kills.until(lambda: lab.requests(mark), "the request is in the log")
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 

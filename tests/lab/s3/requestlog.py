@@ -15,7 +15,7 @@ STANDARD_RATE = {"CreateMultipartUpload", "UploadPart", "UploadPartCopy"}
 
 
 class RequestLog:
-    """Entries in the order of their answers; never a control request."""
+    """Entries in the order in which they were served, before their answers are sent; never a control request."""
 
     def __init__(self) -> None:
         self._entries: list[dict[str, Any]] = []
