@@ -1,4 +1,4 @@
-"""python -m bench [--data A B C D] [--only NAME] [--no-…] [--hosts N] [--rounds N]: the tables of the README."""
+"""python -m bench [--data A B C D] [--only NAME] [--cold] [--no-…] [--hosts N] [--rounds N]: the README's tables."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def main() -> None:
     with S3Lab() as s3:
         _ceiling(s3)
         for data, source in sources.items() if options.backups else ():
-            runs = _in_turn(options.only or _who(data), source, s3, data.lower(), options.rounds)
+            runs = _in_turn(options.only or _who(data), source, s3, data.lower(), options.rounds, cold=options.cold)
             results = {name: _median(found) for name, found in runs.items()}
-            _table(data, results)
+            _table(f"{data}, caches dropped" if options.cold else data, results)
             _verdicts(data, results)
         for data in sorted({"A", "B"}.intersection(options.data)) if options.restores else ():
             _restores(data, sources[data], s3, options.rounds)
@@ -45,7 +45,9 @@ def main() -> None:
         _fleet(options.hosts)
 
 
-def _in_turn(names: Iterable[str], source: Path, s3: S3Lab, label: str, rounds: int) -> dict[str, list[Usage]]:
+def _in_turn(
+    names: Iterable[str], source: Path, s3: S3Lab, label: str, rounds: int, *, cold: bool
+) -> dict[str, list[Usage]]:
     """Round by round, so that a machine that is slower for a minute is so for all.
 
     Each round another begins: the first reads what no cache holds yet, the data, libraries and images, and the others
@@ -55,7 +57,7 @@ def _in_turn(names: Iterable[str], source: Path, s3: S3Lab, label: str, rounds: 
     order = collections.deque(enumerate(runs))
     for turn in range(rounds):
         for number, name in order:
-            runs[name].append(contestants.measure(name, source, s3, f"{label}{number}-{turn}"))
+            runs[name].append(contestants.measure(name, source, s3, f"{label}{number}-{turn}", cold=cold))
         order.rotate(-1)
     return runs
 
@@ -133,6 +135,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minimal", action=argparse.BooleanOptionalAction, default=True, help="thaw, path by path")
     parser.add_argument("--thaw", action=argparse.BooleanOptionalAction, default=True, help="of 100,000 objects")
     parser.add_argument("--only", nargs="+", choices=list(contestants.CONTESTANTS))
+    parser.add_argument("--cold", action="store_true", help="drop the machine's page cache before each backup")
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many")
     return parser.parse_args()
 

@@ -27,6 +27,8 @@ from unit.stage import job_params
 
 STOCK_IMAGE = "permafrost-lab/duplicity:bench-stock"
 MODULES = "ansible_collections.permafrost.backup.plugins.modules"
+# Linux, admin-guide/sysctl/vm.rst: 3 drops the clean pages, directory entries and inodes of the whole machine.
+_DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
 @dataclass(frozen=True)
@@ -208,15 +210,18 @@ def listing(source: Path, s3: S3Lab, bucket: str) -> Usage:
         return module(made, "duplicity_info", job, containers=False, files=True, pattern="*/file-999999.txt")
 
 
-def measure(name: str, source: Path, s3: S3Lab, bucket: str) -> Usage:
-    """One contestant on a fresh bucket."""
+def measure(name: str, source: Path, s3: S3Lab, bucket: str, *, cold: bool) -> Usage:
+    """One contestant on a fresh bucket; ``cold`` when nothing of a file is in memory: source, programs, libraries."""
     with stage(source, s3, bucket) as made:
+        if cold:
+            os.sync()
+            _DROP_CACHES.write_text("3")
         return CONTESTANTS[name](made)
 
 
 @contextmanager
 def stage(source: Path, s3: S3Lab, bucket: str) -> Iterator[Stage]:
-    """A fresh bucket; its objects and scratch files go away afterwards."""
+    """A fresh bucket; its objects and scratch files go away afterwards, and are off the disk before the next begins."""
     client: Any = s3.client()
     client.create_bucket(Bucket=bucket)
     scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=LAB / "bench"))
@@ -226,3 +231,4 @@ def stage(source: Path, s3: S3Lab, bucket: str) -> Iterator[Stage]:
         shutil.rmtree(scratch, ignore_errors=True)
         for entry in s3.state(bucket):
             client.delete_object(Bucket=bucket, Key=entry["key"])
+        os.sync()

@@ -197,13 +197,8 @@ def write_multivol(""",
     Mend(
         "diffdir.py",
         "The same.",
-        """\
-    log.Debug(_("Getting delta of %s and %s") % (new_path, sig_path))
-""",
-        """\
-    if log.enabled(log.DEBUG):
-        log.Debug(_("Getting delta of %s and %s") % (new_path, sig_path))
-""",
+        'log.Debug(_("Getting delta of %s and %s") % (new_path, sig_path))',
+        'log.enabled(log.DEBUG) and log.Debug(_("Getting delta of %s and %s") % (new_path, sig_path))',
     ),
     Mend(
         "diffdir.py",
@@ -311,9 +306,15 @@ def write_multivol(""",
     ),
     Mend(
         "diffdir.py",
-        "What the place above needs.",
+        "Small files of a full are read from disk side by side (read_ahead.py).",
+        'return DirDelta_WriteSig(path_iter, io.StringIO(""), sig_outfp)',
+        'return DirDelta_WriteSig(read_ahead.batches(path_iter), io.StringIO(""), sig_outfp)',
+    ),
+    Mend(
+        "diffdir.py",
+        "What the places above need.",
         "import io\nimport math\n",
-        "import io\nimport fast_files\nimport math\n",
+        "import io\nimport fast_files\nimport math\nimport read_ahead\n",
     ),
     Mend(
         "path.py",
@@ -343,12 +344,8 @@ def write_multivol(""",
     Mend(
         "selection.py",
         "The same.",
-        """\
-                log.Debug(_("Selecting %s") % subpath.uc_name)
-""",
-        """\
-                log.enabled(log.DEBUG) and log.Debug(_("Selecting %s") % subpath.uc_name)
-""",
+        'log.Debug(_("Selecting %s") % subpath.uc_name)',
+        'log.enabled(log.DEBUG) and log.Debug(_("Selecting %s") % subpath.uc_name)',
     ),
     Mend(
         "manifest.py",
