@@ -32,8 +32,9 @@ MOST_IN_A_SECOND = 1010
 _OBJECT_BYTES = 45_000_000
 _CEILING_REQUESTS = 10_000
 _LOOP = """
-import boto3, sys
-client = boto3.client("s3", endpoint_url=sys.argv[1])
+import boto3, botocore.config, sys
+patient = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 12})
+client = boto3.client("s3", endpoint_url=sys.argv[1], config=patient)
 request = {"Days": 3, "GlacierJobParameters": {"Tier": "Bulk"}}
 for number in range(int(sys.argv[4])):
     client.restore_object(Bucket=sys.argv[2], Key=f"{sys.argv[3]}{number:06d}", RestoreRequest=request)

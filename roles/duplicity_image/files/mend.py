@@ -306,7 +306,7 @@ def write_multivol(""",
     ),
     Mend(
         "diffdir.py",
-        "Small files of a full are read from disk side by side (read_ahead.py).",
+        "The disk reads the small files of a full side by side (read_ahead.py).",
         'return DirDelta_WriteSig(path_iter, io.StringIO(""), sig_outfp)',
         'return DirDelta_WriteSig(read_ahead.batches(path_iter), io.StringIO(""), sig_outfp)',
     ),

@@ -1,39 +1,36 @@
 """Have the small files of a full backup read from disk side by side, before duplicity asks for one after the other.
 
-A disk, and a cloud's volume even more, answers many requests in the time of one. What reads ahead is wc: it takes names
-from its stdin for as long as it lives, needs 2 MB, and leaves Python's lock alone. The page cache is all that changes;
-whatever goes wrong here, duplicity reads the file itself and tells what is wrong with it.
+A disk, and a cloud's volume even more, answers many requests in the time of one. The kernel is told what will be read,
+and does it while duplicity goes on. The page cache is all that changes: whatever goes wrong here, duplicity reads the
+file itself and tells what is wrong with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
+import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Optional
+from typing import Any
 
-# So few that a file is stored as duplicity saw it a moment ago; a large one, which may take hours, ends a batch.
+# Enough to keep a disk busy. A large file, which may take hours, ends a batch.
 _BATCH = 64
 _SMALL = 64 * 1024
-_READERS = 4
-_WC = ("wc", "-l", "--files0-from=-")
+# Seconds. A batch that waits longer, for an upload or a long exclusion, is not stored as it was before that.
+_FRESH = 1.0
 
 
 def batches(selected: Iterable[Any]) -> Iterator[Any]:
-    """What duplicity has selected, unchanged. Each batch is read ahead if it is not in memory."""
-    readers: list[subprocess.Popen[bytes]] = []
-    try:
-        for batch in _batches(selected):
-            names = [path.name for path in batch if _is_small(path)]
-            if names and _is_on_disk_only(names[-1]):
-                readers = readers or _readers()
-                _order(readers, names)
-            yield from batch
-    finally:
-        for reader in readers:
-            reader.kill()
-            reader.wait()
+    """What duplicity has selected, in its order. Each batch is read ahead if it is not in memory."""
+    begun = time.monotonic()
+    for batch in _batches(selected):
+        names = [path.name for path in batch if _is_small(path)]
+        if names and not _is_in_memory(names[-1]):
+            for name in names:
+                _read_soon(name)
+        for path in batch:
+            yield path if time.monotonic() - begun < _FRESH else _seen_anew(path)
+        begun = time.monotonic()
 
 
 def _batches(selected: Iterable[Any]) -> Iterator[list[Any]]:
@@ -50,41 +47,34 @@ def _is_small(path: Any) -> bool:
     return path.type == "reg" and 0 < path.stat.st_size < _SMALL
 
 
-def _is_on_disk_only(name: bytes) -> bool:
-    """Whether a read would wait for the disk. True also where a file system cannot tell."""
-    number: Optional[int] = None
+def _seen_anew(path: Any) -> Any:
+    """As it is now. One that went stays as it was: duplicity finds that out and counts it."""
+    with contextlib.suppress(Exception):
+        anew = path.new_index(path.index)
+        return anew if anew.type else path
+    return path
+
+
+@contextlib.contextmanager
+def _opened(name: bytes) -> Iterator[int]:
+    """Never waits, be it that a pipe took the file's place."""
+    number = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        number = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
-        os.preadv(number, [bytearray(1)], 0, os.RWF_NOWAIT)
-    except OSError:
-        return True
+        yield number
     finally:
-        if number is not None:
-            os.close(number)
-    return False
+        os.close(number)
 
 
-def _readers() -> list[subprocess.Popen[bytes]]:
-    """As many as the container's limit of processes allows, and be it none."""
-    readers: list[subprocess.Popen[bytes]] = []
-    with contextlib.suppress(OSError):
-        while len(readers) < _READERS:
-            readers.append(_reader())
-    return readers
+def _is_in_memory(name: bytes) -> bool:
+    """Whether a read would not wait for the disk. False also where a file system cannot tell."""
+    try:
+        with _opened(name) as number:
+            os.preadv(number, [bytearray(1)], 0, os.RWF_NOWAIT)
+    except OSError:
+        return False
+    return True
 
 
-def _reader() -> subprocess.Popen[bytes]:
-    nothing = subprocess.DEVNULL
-    reader = subprocess.Popen(_WC, bufsize=0, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing)
-    assert reader.stdin is not None
-    os.set_blocking(reader.stdin.fileno(), False)
-    return reader
-
-
-def _order(readers: list[subprocess.Popen[bytes]], names: list[bytes]) -> None:
-    """Names in turn to each reader. One that has ended, or has enough to do, gets none."""
-    for turn, reader in enumerate(readers):
-        some = names[turn :: len(readers)]
-        assert reader.stdin is not None
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(reader.stdin.fileno(), b"".join(b"%b\0" % name for name in some))
+def _read_soon(name: bytes) -> None:
+    with contextlib.suppress(OSError), _opened(name) as number:
+        os.posix_fadvise(number, 0, _SMALL, os.POSIX_FADV_WILLNEED)
